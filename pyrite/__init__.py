@@ -1,0 +1,53 @@
+"""Pyrite: deep learning in plain Python over NumPy and CuPy arrays, with PyTorch's API."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import _exports, backends
+from ._device import device, get_default_device, set_default_device
+from ._dtypes import (
+    bfloat16, complex64, complex128, dtype, finfo, float16, float32, float64, get_default_dtype,
+    iinfo, int8, int16, int32, int64, promote_types, set_default_dtype, uint8,
+)  # fmt: skip
+from ._dtypes import bool_ as bool  # noqa: A004
+from ._errors import OutOfMemoryError
+from ._tensor import Parameter as _Parameter
+from ._tensor import Size, Tensor
+from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from .autograd.modes import (
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
+    set_grad_enabled,
+)  # fmt: skip
+
+__version__ = "0.1.0"
+
+half, float, double = float16, float32, float64  # noqa: A001
+short, int, long = int16, int32, int64  # noqa: A001
+
+_exports.build()
+_SUBMODULES = frozenset((
+    "autograd", "backends", "data", "linalg", "nn", "optim", "random", "serialization", "special",
+    "utils", "vision",
+))  # fmt: skip
+_FROM = {"save": "serialization", "load": "serialization"}
+
+
+def __getattr__(name: str) -> Any:
+    """Submodules and generated functions, made when they are first asked for."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    make = _exports.EXPORTS[""].get(name)
+    if make is not None:
+        value = make()
+    elif name in _FROM:
+        value = getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
+    else:
+        raise AttributeError(f"module 'pyrite' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES, *_exports.EXPORTS[""], *_FROM})

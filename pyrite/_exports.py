@@ -1,0 +1,145 @@
+"""Public names, made by loops over the op table and the composites.
+
+`EXPORTS[space][name]` makes the function when it is first asked for: spaces are "" (pyrite),
+"Tensor", "nn.functional" and the namespaces that dotted aliases name ("special", "linalg", ...).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from . import _composites
+from ._composites import COMPOSITES
+from ._inplace import derive, write_out
+from ._ops import TABLE
+from ._ops.table import LISTENERS, Op
+from ._tensor import Tensor
+from .autograd.recording import call_of, install
+
+Maker = Callable[[], Callable[..., Any]]
+EXPORTS: dict[str, dict[str, Maker]] = {}
+LETTERS = {"f": "", "m": "Tensor", "n": "nn.functional"}
+DUNDERS = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and",
+    "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge", "eq": "eq",
+    "ne": "ne", "neg": "neg", "abs": "abs", "invert": "bitwise_not",
+}  # fmt: skip
+_PLAIN = {"lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"}
+
+
+class LazyMethod:
+    """Stands in the class for a method that is generated when it is first looked up."""
+
+    __slots__ = ("name", "make")
+
+    def __init__(self, name: str, make: Maker) -> None:
+        self.name, self.make = name, make
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        function = self.make()
+        setattr(Tensor, self.name, function)
+        return function if instance is None else function.__get__(instance, owner)
+
+
+def export(space: str, name: str, make: Maker) -> None:
+    """Make a public name known; methods are put on the class."""
+    EXPORTS.setdefault(space, {})[name] = functools.cache(make)
+    if space == "Tensor" and name not in Tensor.__dict__:
+        setattr(Tensor, name, LazyMethod(name, make))
+
+
+def _spread(
+    name: str, public: str, aliases: tuple[str, ...], function: Maker, method: Maker, inplace: Maker
+) -> None:
+    """One record under all its names: its own and the aliases, in-place twins included."""
+    plain = [a for a in aliases if "." not in a]
+    for n in (name, *plain):
+        for letter, space in LETTERS.items():
+            if letter in public:
+                export(space, n, method if space == "Tensor" else function)
+        if "i" in public:
+            export("Tensor", n + "_", inplace)
+            if "f" in public and "m" in public:
+                export("", n + "_", inplace)
+    for alias in set(aliases) - set(plain):
+        space, _, n = alias.rpartition(".")
+        target = inplace if n.endswith("_") else method if space == "Tensor" else function
+        export(space, n, target)
+
+
+def export_op(op: Op) -> None:
+    """The public names of a table op."""
+
+    def function() -> Callable[..., Any]:
+        return call_of(op)
+
+    _spread(
+        op.name, op.public, op.aliases, function, function,
+        lambda: derive(op.name, call_of(op), op),
+    )  # fmt: skip
+
+
+def _with_out(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapped(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return result if out is None else write_out(name, result, out)
+
+    return wrapped
+
+
+def export_composite(c: _composites._register.Composite) -> None:
+    """The public names of a composite."""
+
+    def function() -> Callable[..., Any]:
+        return _with_out(c.name, c.function) if c.out else c.function
+
+    _spread(
+        c.name, c.public, c.aliases, function, lambda: c.function,
+        lambda: derive(c.name, c.function),
+    )  # fmt: skip
+
+
+def _operator(name: str, target: str) -> None:
+    """A Python operator and its reflected and in-place forms."""
+
+    def make() -> Callable[..., Any]:
+        return getattr(Tensor, target)  # type: ignore[no-any-return]
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        return EXPORTS[""][target]()(other, self)
+
+    def compared(self: Tensor, other: Any) -> Any:
+        try:
+            return getattr(Tensor, target)(self, other)
+        except TypeError:
+            return NotImplemented
+
+    if name in ("eq", "ne"):
+        setattr(Tensor, f"__{name}__", compared)
+        return
+    setattr(Tensor, f"__{name}__", LazyMethod(f"__{name}__", make))
+    if name not in _PLAIN:
+        setattr(Tensor, f"__r{name}__", reflected)
+        if f"{target}_" in EXPORTS["Tensor"]:
+            setattr(
+                Tensor, f"__i{name}__",
+                LazyMethod(f"__i{name}__", lambda: getattr(Tensor, f"{target}_")),
+            )  # fmt: skip
+
+
+def build() -> None:
+    """Fill `EXPORTS` and the methods of `Tensor`; done once, at import."""
+    install()
+    for record in TABLE.values():
+        export_op(record)
+    for c in COMPOSITES.values():
+        export_composite(c)
+    for name, target in DUNDERS.items():
+        if target in EXPORTS["Tensor"]:
+            _operator(name, target)
+    LISTENERS.append(export_op)

@@ -1,0 +1,232 @@
+"""Derivative formulas: traced from notation into calls of table ops, compiled per op.
+
+A formula is asked by parameter name for what it needs: `g` (the cotangent), outputs, inputs,
+`<input>_shape`, attributes and `F`. What no formula names is not saved. Operators inside a
+formula are notation: it runs once with symbols and becomes the source of F calls, so that array
+mode goes through the same kernels and dtype rules as everything else. A formula that branches
+on its attributes cannot be traced; it is called as it is and uses F calls only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._codegen import define
+
+if TYPE_CHECKING:
+    from .table import Op
+
+Formula = Callable[..., Any]
+
+
+class Untraceable(Exception):
+    """The formula looks at a value while it is traced."""
+
+
+class Symbol:
+    """A value inside a traced formula: Python source text that computes it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _refuse(self, *_: Any) -> Any:
+        raise Untraceable(self.text)
+
+    __bool__ = __iter__ = __len__ = __index__ = __int__ = __float__ = _refuse
+    __hash__ = object.__hash__
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Symbol):
+        return value.text
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(_text, value))
+        return f"({inner},)" if isinstance(value, tuple) else f"[{inner}]"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    raise Untraceable(repr(value))
+
+
+class Value(Symbol):
+    """An array or Tensor; its operators are calls of table ops."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        raise Untraceable(f"{self.text}.{name}")
+
+
+class Attribute(Symbol):
+    """An attribute or a shape: a plain Python value whose operators stay Python's."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Attribute:
+        if isinstance(key, slice):
+            raise Untraceable("slice")
+        return Attribute(f"{self.text}[{_text(key)}]")
+
+
+def _operator(name: str, symbol: str) -> None:
+    def value(self: Value, other: Any) -> Value:
+        return Value(f"F.{name}({self.text}, {_text(other)})")
+
+    def reflected(self: Value, other: Any) -> Value:
+        return Value(f"F.{name}({_text(other)}, {self.text})")
+
+    def attribute(self: Attribute, other: Any) -> Symbol:
+        if isinstance(other, Value):
+            return Value(f"F.{name}({self.text}, {other.text})")
+        return Attribute(f"({self.text} {symbol} {_text(other)})")
+
+    def attribute_reflected(self: Attribute, other: Any) -> Attribute:
+        return Attribute(f"({_text(other)} {symbol} {self.text})")
+
+    forward, backward = _DUNDERS[symbol]
+    setattr(Value, forward, value)
+    setattr(Attribute, forward, attribute)
+    if backward:
+        setattr(Value, backward, reflected)
+        setattr(Attribute, backward, attribute_reflected)
+
+
+_DUNDERS = {
+    "+": ("__add__", "__radd__"), "-": ("__sub__", "__rsub__"), "*": ("__mul__", "__rmul__"),
+    "/": ("__truediv__", "__rtruediv__"), "**": ("__pow__", "__rpow__"),
+    "<": ("__lt__", ""), "<=": ("__le__", ""), ">": ("__gt__", ""), ">=": ("__ge__", ""),
+    "==": ("__eq__", ""), "!=": ("__ne__", ""),
+}  # fmt: skip
+for _name, _symbol in (
+    ("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("pow", "**"), ("lt", "<"),
+    ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="), ("ne", "!="),
+):  # fmt: skip
+    _operator(_name, _symbol)
+Value.__neg__ = lambda self: Value(f"F.neg({self.text})")  # type: ignore[attr-defined]
+Attribute.__neg__ = lambda self: Attribute(f"(-{self.text})")  # type: ignore[attr-defined]
+
+
+class _Calls:
+    """The namespace `F` while a formula is traced."""
+
+    def __getattr__(self, name: str) -> Callable[..., Value]:
+        def call(*args: Any, **kwargs: Any) -> Value:
+            parts = [_text(a) for a in args] + [f"{k}={_text(v)}" for k, v in kwargs.items()]
+            return Value(f"F.{name}({', '.join(parts)})")
+
+        return call
+
+
+def trace(formula: Formula, names: list[str], arrays: set[str]) -> str | None:
+    """The formula as one Python expression over F calls, or None if it cannot be traced."""
+    symbols: dict[str, Any] = {
+        n: _Calls() if n == "F" else Value(n) if n in arrays else Attribute(n) for n in names
+    }
+    try:
+        return _text(formula(**symbols))
+    except (Untraceable, TypeError, AttributeError):
+        return None
+
+
+class Plan:
+    """What an op's derivative needs, and the two functions that compute it.
+
+    Attributes:
+        saved: the names to save, in order, each with the set of inputs whose formula uses it.
+        backward_array, backward_tensor: `(F, g, node, needs) -> gradients`, one per input.
+    """
+
+    __slots__ = ("saved", "joint", "backward_array", "backward_tensor", "formulas")
+
+    def __init__(self, op: Op) -> None:
+        self.saved: dict[str, set[str]] = {}
+        self.joint = "" in (op.vjps or {})
+        self.formulas: dict[str, tuple[str, Formula]] = {}
+        for target, formula in (op.vjps or {}).items():
+            self._read(op, target, formula)
+        self.backward_array = _backward(op, self, tensors=False)
+        self.backward_tensor = _backward(op, self, tensors=True)
+
+    def _read(self, op: Op, target: str, formula: Formula) -> None:
+        names = list(inspect.signature(formula).parameters)
+        users = {p.name for p in op.arrays} if self.joint else {target}
+        for name in names:
+            if name not in ("F", "mask") and not _is_cotangent(op, name):
+                self.saved.setdefault(name, set()).update(users)
+        text = None if self.joint else trace(formula, names, _array_names(op))
+        if text is None:
+            text = f"formula_{target}({', '.join(f'{n}={n}' for n in names)})"
+        self.formulas[target] = (text, formula)
+
+
+def compile_formulas(op: Op) -> Plan:
+    return Plan(op)
+
+
+def output_names(op: Op) -> list[str]:
+    return [] if op.outputs == "*" else [o.name for o in op.outputs]
+
+
+def _is_cotangent(op: Op, name: str) -> bool:
+    return name in ("g", "gs") or (name[:2] == "g_" and name[2:] in output_names(op))
+
+
+def _array_names(op: Op) -> set[str]:
+    names = {p.name for p in op.arrays} | set(output_names(op)) | {"g"}
+    return names | {f"g_{o}" for o in output_names(op)}
+
+
+def _backward(op: Op, plan: Plan, tensors: bool) -> Callable[..., Any]:
+    """Source of `(F, g, node, needs)`: unpacks what was saved and evaluates the formulas."""
+    lines = [f"def {op.name}_backward(F, g, node, needs):"]
+    if plan.saved:
+        lines += ["    saved = node.saved", "    if saved is None: freed(node)"]
+        lines.append(f"    ({', '.join('v_' + n for n in plan.saved)},) = saved")
+        lines += [f"    {n} = {_unpack(op, n, tensors)}" for n in plan.saved]
+    if op.outputs == "*":
+        lines.append("    gs = g")
+    elif len(visible := visible_names(op)) > 1:
+        lines.append(f"    ({', '.join('g_' + o for o in visible)},) = g")
+        lines.append(f"    g = g_{visible[0]}")
+    if plan.joint:
+        lines.append("    mask = tuple([e is not None for e in needs])")
+        lines.append(f"    return {plan.formulas[''][0]}")
+    elif len(op.arrays) == 1 and op.arrays[0].role == "arrays":
+        lines.append(f"    return {plan.formulas[op.arrays[0].name][0]}")
+    else:
+        terms = [
+            f"None if needs[{i}] is None else {plan.formulas[p.name][0]}"
+            if p.name in plan.formulas
+            else "None"
+            for i, p in enumerate(op.arrays)
+        ]
+        lines.append(f"    return ({', '.join(terms)},)")
+    scope: dict[str, Any] = {f"formula_{t}": f for t, (_, f) in plan.formulas.items()}
+    scope.update(HELPERS)
+    return define("\n".join(lines) + "\n", f"{op.name}_backward", scope)
+
+
+def visible_names(op: Op) -> list[str]:
+    """Outputs that a caller sees and that can receive a cotangent; auxiliaries come after."""
+    return [] if op.outputs == "*" else [o.name for o in op.outputs if o.visible]
+
+
+def _unpack(op: Op, name: str, tensors: bool) -> str:
+    """How a saved entry becomes the value a formula sees."""
+    roles = {p.name: p.role for p in op.params}
+    suffix = "tensor" if tensors else "array"
+    if roles.get(name) == "array":
+        return f"unpack_{suffix}(v_{name}, node)"
+    if roles.get(name) == "arrays":
+        return f"[unpack_{suffix}(v, node) for v in v_{name}]"
+    if name in output_names(op):
+        index = output_names(op).index(name)
+        return f"unpack_output_{suffix}(v_{name}, node, {index})"
+    return f"v_{name}"
+
+
+# Filled by the floor above: unpack_array, unpack_tensor, unpack_output_*, freed.
+HELPERS: dict[str, Callable[..., Any]] = {}

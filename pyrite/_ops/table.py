@@ -1,0 +1,175 @@
+"""The op table: one record per op, from which every function, method and rule is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from .formula import Formula, compile_formulas
+
+# Annotations of a generic kernel: `Array` marks a tensor input, `Arrays` a sequence of them;
+# every other parameter is an attribute (a plain Python value).
+Array: TypeAlias = Any
+Arrays: TypeAlias = Sequence[Any]
+
+TABLE: dict[str, Op] = {}
+
+KINDS = {
+    "pointwise": ("fmi", "promote"),
+    "reduce": ("fm", "same"),
+    "view": ("fm", "any"),
+    "move": ("fm", "any"),
+    "matmul": ("fm", "same"),
+    "conv": ("f", "same"),
+    "create": ("", "any"),
+    "random": ("", "any"),
+    "update": ("", "any"),
+    "other": ("f", "same"),
+}  # kind -> (default public spaces, default dtype rule)
+
+
+class Param:
+    """One parameter of an op: its name, role (array, arrays, attr), default and form."""
+
+    __slots__ = ("name", "role", "optional", "default", "keyword_only")
+
+    def __init__(self, p: inspect.Parameter) -> None:
+        note = str(p.annotation)
+        self.name = p.name
+        self.role = (
+            "arrays"
+            if note.startswith("Arrays")
+            else "array"
+            if note.startswith("Array")
+            else "attr"
+        )
+        self.optional = "None" in note
+        self.default = p.default
+        self.keyword_only = p.kind is inspect.Parameter.KEYWORD_ONLY
+
+
+class Output:
+    """One output: `name`; `~name` is visible but not differentiable, `_name` is auxiliary."""
+
+    __slots__ = ("name", "visible", "differentiable")
+
+    def __init__(self, spec: str) -> None:
+        self.name = spec.lstrip("~_")
+        self.visible = not spec.startswith("_")
+        self.differentiable = spec[0] not in "~_"
+
+
+class Op:
+    """The record of one op. What is public, in-place, differentiable or bound follows from it."""
+
+    __slots__ = (
+        "name", "generic", "vjps", "outputs", "kind", "dtypes", "domain", "autocast", "onnx",
+        "aliases", "public", "jvp_rule",
+        # derived, filled by loops over the table
+        "params", "arrays", "backward_array", "backward_tensor", "plan", "bound", "call",
+    )  # fmt: skip
+
+    def __init__(self, generic: Callable[..., Any], name: str, **fields: Any) -> None:
+        self.name = name
+        self.generic = generic
+        for key, value in fields.items():
+            setattr(self, key, value)
+        self.params = [Param(p) for p in list(inspect.signature(generic).parameters.values())[1:]]
+        self.arrays = [p for p in self.params if p.role != "attr"]
+        self.vjps: Formula | dict[str, Callable[..., Any]] | None = None
+        self.jvp_rule: Callable[..., Any] | None = None
+        self.bound: dict[Any, Callable[..., Any]] = {}
+        self.call: Callable[..., Any] | None = None
+        self.plan: Any = None
+
+    def vjp(self, **formulas: Callable[..., Any] | None) -> Op:
+        """Give one derivative formula per differentiable input, by the input's name."""
+        unknown = set(formulas) - {p.name for p in self.arrays}
+        if unknown:
+            raise TypeError(f"{self.name}.vjp: no tensor input named {sorted(unknown)}")
+        self.vjps = {k: f for k, f in formulas.items() if f is not None}
+        return self
+
+    def vjp_joint(self, formula: Callable[..., Any]) -> Op:
+        """Give one formula for all inputs; it gets `mask` and returns a gradient per input."""
+        self.vjps = {"": formula}
+        return self
+
+    def jvp(self, formula: Callable[..., Any]) -> Op:
+        """Give a forward-mode rule (optional: the default is the vjp of the vjp)."""
+        self.jvp_rule = formula
+        return self
+
+    @property
+    def differentiable(self) -> bool:
+        return self.vjps is not None
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.generic) or ""
+
+    def compile(self) -> Any:
+        """Turn the formulas into the two backward functions; done once, at first recording."""
+        if self.plan is None:
+            self.plan = compile_formulas(self)
+        return self.plan
+
+    def __repr__(self) -> str:
+        return f"<op {self.name} ({self.kind})>"
+
+
+def op(
+    *,
+    kind: str = "other",
+    dtypes: str | tuple[str, ...] | None = None,
+    outputs: Sequence[str] | str = ("out",),
+    domain: Sequence[tuple[float | None, float | None]] | None = None,
+    autocast: str | None = None,
+    onnx: Any = None,
+    aliases: Iterable[str] = (),
+    public: str | None = None,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Define an op: decorates its generic kernel, written once on `xp`, the array module.
+
+    Args:
+        kind: one of `KINDS`; drives batching, fusion, in-place and the defaults below.
+        dtypes: promote, float, bool, same or any; a tuple restricts it to the inputs named.
+        outputs: names of the outputs; `~name` not differentiable, `_name` auxiliary, "*" many.
+        domain: valid interval per tensor input (None = unbounded), for random tests.
+        autocast: "lower" or "float32" under automatic mixed precision.
+        onnx: the ONNX operator, or a lowering function.
+        aliases: further public names; a dotted one names its namespace.
+        public: where its own name goes: f function, m method, i in-place, n nn.functional.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"op kind {kind!r} is none of {', '.join(KINDS)}")
+
+    def define(generic: Callable[..., Any]) -> Op:
+        spaces, rule = KINDS[kind]
+        many = outputs == "*"
+        record = Op(
+            generic,
+            name or generic.__name__,
+            kind=kind,
+            dtypes=dtypes if dtypes is not None else rule,
+            outputs="*" if many else tuple(Output(o) for o in outputs),
+            domain=domain,
+            autocast=autocast,
+            onnx=onnx,
+            aliases=tuple(aliases),
+            public=spaces if public is None else public,
+        )
+        if record.name in TABLE:
+            raise ValueError(f"op {record.name!r} is defined twice")
+        TABLE[record.name] = record
+        for listener in LISTENERS:
+            listener(record)
+        return record
+
+    return define
+
+
+# Called with each record defined after the package is complete (a user's own op).
+LISTENERS: list[Callable[[Op], None]] = []

@@ -1,0 +1,418 @@
+"""`Tensor` and `Parameter`: an array, its memory, its history; methods come from the op table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import backends
+from ._device import device
+from ._dtypes import dtype, from_numpy_dtype
+from ._storage import Storage, View, storage_of
+
+if TYPE_CHECKING:
+    from .autograd.node import Node, RemovableHandle
+
+
+class Namespace:
+    """`F`: the recording calls of the table's ops, each generated at first use."""
+
+    resolve: Callable[[str], Callable[..., Any]]
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        try:
+            function = self.resolve(name)
+        except KeyError:
+            raise AttributeError(f"no op named {name!r} in the table") from None
+        setattr(self, name, function)
+        return function
+
+
+F = Namespace()
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple of ints with `numel()`."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The number of elements."""
+        n = 1
+        for size in self:
+            n *= size
+        return n
+
+    def __repr__(self) -> str:
+        return f"pyrite.Size([{', '.join(map(str, self))}])"
+
+    def __add__(self, other: Any) -> Size:
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __getitem__(self, key: Any) -> Any:
+        item = tuple.__getitem__(self, key)
+        return Size(item) if isinstance(key, slice) else item
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Size, (tuple(self),))
+
+
+class Tensor:
+    """A multi-dimensional array with a dtype, a device and, if asked for, a gradient.
+
+    Made by `pyrite.tensor`, `pyrite.zeros`, `pyrite.from_numpy`, ... and by every operation.
+    """
+
+    __slots__ = (
+        "array", "storage", "node", "index", "view", "hooks", "_grad", "_requires_grad",
+        "__weakref__",
+    )  # fmt: skip
+
+    array: Any
+    storage: Storage | None
+    node: Node | None
+    index: int
+    view: View | None
+    hooks: dict[str, dict[int, Any]] | None
+    _grad: Tensor | None
+    _requires_grad: bool
+
+    def __init__(self, array: Any, requires_grad: bool = False) -> None:
+        self.array = array
+        self._requires_grad = requires_grad
+        self.storage = self.node = self.view = self.hooks = self._grad = None
+        self.index = 0
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> Size:
+        return Size(self.array.shape)
+
+    @property
+    def ndim(self) -> int:
+        n: int = self.array.ndim
+        return n
+
+    @property
+    def dtype(self) -> dtype:
+        return from_numpy_dtype(self.array.dtype)
+
+    @property
+    def device(self) -> device:
+        owner = backends.of(self.array)
+        return device(owner.name, owner.current_device(self.array))
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[_wrap(dim, self.ndim)]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The step in elements between neighbours along each dimension."""
+        item = self.array.dtype.itemsize
+        strides = tuple(s // item for s in self.array.strides)
+        return strides if dim is None else strides[_wrap(dim, self.ndim)]
+
+    def storage_offset(self) -> int:
+        """The first element's position in the storage, in elements."""
+        root = storage_of(self).root
+        return (self.data_ptr() - _address(root)) // self.array.dtype.itemsize
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return _address(self.array)
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie in memory in the order of their indices."""
+        return bool(self.array.flags.c_contiguous)
+
+    # ---- gradients
+
+    @property
+    def requires_grad(self) -> bool:
+        if self.view is not None:
+            refresh(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self.node is not None:
+            if value:
+                return
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
+            )
+        if value and not (self.dtype.is_floating_point or self.dtype.is_complex):
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients, got "
+                f"{self.dtype}; convert with .float()"
+            )
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made this tensor; None for leaves."""
+        if self.view is not None:
+            refresh(self)
+        return self.node
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.grad_fn is None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward()` accumulated; None before."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")  # fmt: skip
+            if value.array.shape != self.array.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: expected {list(self.shape)}, got "
+                    f"{list(value.shape)}"
+                )
+            if value.array.dtype != self.array.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: expected {self.dtype}, got "
+                    f"{value.dtype}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
+    ) -> None:
+        """Accumulate into `.grad` of the leaves the gradient of this tensor (see `autograd`)."""
+        from .autograd import engine
+
+        engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory without history; in-place writes are seen (and counted) by both."""
+        out = Tensor(self.array)
+        out.storage = storage_of(self)
+        return out
+
+    def detach_(self) -> Tensor:
+        """Cut this tensor off its history."""
+        if self.view is not None and self.view.origin != "no_grad":
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self.node, self.index, self._requires_grad = None, 0, False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without history and with a version counter of its own."""
+        out = Tensor(self.array)
+        out.storage = Storage(storage_of(self).root)
+        return out
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self.array = value.array
+        self.storage = storage_of(value)
+        self.view = None
+
+    @property
+    def _version(self) -> int:
+        return 0 if self.storage is None else self.storage.version
+
+    @property
+    def _base(self) -> Tensor | None:
+        return None if self.view is None else self.view.base
+
+    def _is_view(self) -> bool:
+        return self.view is not None
+
+    @property
+    def retains_grad(self) -> bool:
+        return bool(self.hooks and "retain" in self.hooks)
+
+    def retain_grad(self) -> None:
+        """Let `backward()` fill `.grad` of this non-leaf tensor too."""
+        from .autograd import hooks
+
+        hooks.retain_grad(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook(grad)` each time the gradient of this tensor is computed."""
+        from .autograd import hooks
+
+        return hooks.register_hook(self, hook)
+
+    def register_post_accumulate_grad_hook(
+        self, hook: Callable[[Tensor], None]
+    ) -> RemovableHandle:
+        """Call `hook(tensor)` after `.grad` of this leaf was accumulated."""
+        from .autograd import hooks
+
+        return hooks.register_post_accumulate_grad_hook(self, hook)
+
+    def as_plain(self) -> Tensor:
+        """A subclass' value as a Tensor that shares memory and history."""
+        out = Tensor(self.array, self._requires_grad)
+        out.storage, out.index, out.view = storage_of(self), self.index, self.view
+        out.node = self.node
+        return out
+
+    # ---- Python's protocols
+
+    def item(self) -> Any:
+        """The single value as a Python number; RuntimeError for more than one element."""
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar (shape "
+                f"{list(self.shape)}); reduce it first, for instance with .mean() or .sum()"
+            )
+        value = self.array.item()
+        return float(value) if self.dtype.name == "bfloat16" else value
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        host = backends.of(self.array).to_host(self.array)
+        return (host.astype(np.float32) if self.dtype.name == "bfloat16" else host).tolist()
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"Boolean value of Tensor with {'no' if not self.array.size else 'more than one'} "
+                f"value{'s' if not self.array.size else ''} is ambiguous (shape "
+                f"{list(self.shape)}); use .any() or .all()"
+            )
+        return bool(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.array.size != 1 or self.array.dtype.kind not in "biu":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __len__(self) -> int:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(F.unbind(self, 0))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __format__(self, spec: str) -> str:
+        if self.array.ndim == 0 and type(self) is Tensor:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)) | set(dir(type(self))))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if id(self) in memo:
+            found: Tensor = memo[id(self)]
+            return found
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment; use tensor.detach().clone() or tensor.clone()"
+            )
+        array = self.array.copy() if self.array.flags.c_contiguous else self.array.copy("K")
+        out = memo[id(self)] = type(self).__new__(type(self))
+        Tensor.__init__(out, array, self._requires_grad)
+        if self._grad is not None:
+            out._grad = self._grad.__deepcopy__(memo)
+        if type(self) is not Tensor:
+            out.__dict__.update(self.__dict__)
+        return out
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module registers as its parameter when assigned to an attribute."""
+
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        return Tensor.__new__(cls)
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        if data is None:
+            data = F.empty((0,))
+        source = data.detach()
+        Tensor.__init__(self, source.array)
+        self.storage = source.storage
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + Tensor.__repr__(self)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return _rebuild_parameter, (self.detach(), self._requires_grad, dict(self.__dict__))
+
+
+def _rebuild_parameter(data: Tensor, requires_grad: bool, extra: dict[str, Any]) -> Parameter:
+    out = Parameter(data, requires_grad)
+    out.__dict__.update(extra)
+    return out
+
+
+def refresh(tensor: Tensor) -> None:
+    """Give a view the history of its base anew if the base was changed in place since."""
+    view = tensor.view
+    if view is None or view.origin == "no_grad":
+        return
+    base = view.base
+    if view.generation == base.storage.generation:  # type: ignore[union-attr]
+        return
+    from .autograd import modes
+
+    current = base
+    with modes.below(()), modes.enable_grad():
+        for name, attrs, output in view.chain:
+            current = getattr(F, name)(current, *attrs)
+            if output is not None:
+                current = current[output]  # type: ignore[index]
+    tensor.node, tensor.index = current.node, current.index
+    tensor._requires_grad = base._requires_grad
+    view.generation = base.storage.generation  # type: ignore[union-attr]
+
+
+def _address(array: Any) -> int:
+    data = getattr(array, "data", None)
+    if hasattr(data, "ptr"):
+        return int(data.ptr)
+    return int(array.__array_interface__["data"][0])
+
+
+def _wrap(dim: int, ndim: int) -> int:
+    from ._errors import wrap_dim
+
+    return wrap_dim(dim, ndim)

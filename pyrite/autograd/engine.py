@@ -1,0 +1,372 @@
+"""Backward: a walk over the recorded nodes from the newest to the oldest.
+
+Sequence numbers order the nodes, so a heap replaces recursion and dependency counts: when a
+node is taken, every node that used its output has run. With `create_graph=False` gradients are
+raw arrays and formulas call bound kernels; with `create_graph=True` they are Tensors and the
+formulas' calls are recorded in turn.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from .._tensor import F, Tensor
+from . import anomaly, hooks, modes
+from .node import Edge, Node, edge_of
+from .recording import SPACES
+
+
+class Walk:
+    """One backward pass.
+
+    Attributes:
+        pending: gradient that has arrived so far, per node (a list for several outputs).
+        owned: nodes whose pending gradient is a buffer of this walk, safe to add into.
+        leaves: per leaf (by id) the leaf and its gradient so far.
+        needed: None for all, or per node which of its edges lead to an input asked for.
+        capture: edges (as keys) whose complete gradient is asked for -> gradient.
+    """
+
+    def __init__(self, create_graph: bool, keep: bool) -> None:
+        self.tensors, self.keep = create_graph, keep
+        self.pending: dict[Node, Any] = {}
+        self.owned: set[Any] = set()
+        self.heap: list[tuple[int, Node]] = []
+        self.leaves: dict[int, list[Any]] = {}
+        self.needed: dict[Node, tuple[Any, ...]] | None = None
+        self.capture: dict[Any, Any] = {}
+
+    def space(self, grad: Any) -> Any:
+        """`F` for this gradient: recording calls, or its backend's bound kernels."""
+        return F if self.tensors else SPACES[type(grad)]
+
+    def deliver(self, edge: Edge, grad: Any) -> None:
+        """Add a gradient to what has arrived at an edge's end."""
+        if type(edge) is Node:
+            grad = self.fit(grad, edge.shape, edge.dtype)
+            before = self.pending.get(edge)
+            if before is None:
+                heappush(self.heap, (-edge.seq, edge))
+                self.pending[edge] = grad
+            else:
+                self.pending[edge] = self.add(edge, before, grad)
+        elif type(edge) is tuple:
+            self.deliver_output(edge[0], edge[1], grad)
+        else:
+            array = edge.array
+            grad = self.fit(grad, array.shape, array.dtype)
+            slot = self.leaves.get(id(edge))
+            if slot is None:
+                self.leaves[id(edge)] = [edge, grad]
+            else:
+                slot[1] = self.add(id(edge), slot[1], grad)
+
+    def deliver_output(self, node: Node, index: int, grad: Any) -> None:
+        """A gradient for one of several outputs."""
+        grads = self.pending.get(node)
+        if grads is None:
+            grads = self.pending[node] = [None] * len(node.shape)
+            heappush(self.heap, (-node.seq, node))
+        grad = self.fit(grad, node.shape[index], node.dtype[index])
+        before = grads[index]
+        grads[index] = grad if before is None else self.add((node, index), before, grad)
+
+    def fit(self, grad: Any, shape: tuple[int, ...], kind: Any) -> Any:
+        """Undo broadcasting and promotion: the shape and dtype of what the gradient is for."""
+        array = grad.array if self.tensors else grad
+        if array.shape != shape:
+            grad = self.space(array).sum_to_size(grad, shape)
+            array = grad.array if self.tensors else grad
+        if array.dtype is not kind and array.dtype != kind:
+            from .._dtypes import from_numpy_dtype
+
+            grad = self.space(array).cast(grad, from_numpy_dtype(kind))
+        return grad
+
+    def add(self, key: Any, total: Any, grad: Any) -> Any:
+        """The sum, written into `total` once that is a buffer of this walk."""
+        if self.tensors:
+            return F.add(total, grad)
+        if key in self.owned:
+            self.space(total).accumulate(total, grad)
+            return total
+        self.owned.add(key)
+        return self.space(total).add(total, grad)
+
+    def run(self) -> None:
+        """Visit the nodes; gradients of leaves are complete at the end."""
+        heap, pending, deliver = self.heap, self.pending, self.deliver
+        needed, tensors = self.needed, self.tensors
+        check = anomaly.state.enabled
+        while heap:
+            node = heappop(heap)[1]
+            g = pending.pop(node)
+            if node.hooks is not None or self.capture:
+                g = self.before(node, g)
+            needs = node.edges if needed is None else needed[node]
+            plan = node.op.plan
+            if check:
+                grads = anomaly.evaluate(self, plan, g, node, needs)
+            elif tensors:
+                grads = plan.backward_tensor(F, g, node, needs)
+            else:
+                space = SPACES[type(g)] if type(g) is not list else self.space(_first(g))
+                grads = plan.backward_array(space, g, node, needs)
+            if node.hooks is not None and node.hooks.post:
+                grads = self.after(node, grads, g)
+            if not self.keep and node.saved:
+                node.saved = None
+            del g
+            for edge, grad in zip(needs, grads, strict=True):
+                if grad is not None and edge is not None:
+                    deliver(edge, grad)
+
+    def before(self, node: Node, g: Any) -> Any:
+        """Hooks on incoming gradients, and capture of those that were asked for."""
+        grads = g if type(g) is list else [g]
+        if node.hooks is not None:
+            grads = self._as_raw(hooks.before_node(node, self._as_tensors(grads)))
+        for index, grad in enumerate(grads):
+            if (node, index) in self.capture and grad is not None:
+                self.capture[node, index] = grad
+        return grads if type(g) is list else grads[0]
+
+    def after(self, node: Node, grads: Sequence[Any], g: Any) -> list[Any]:
+        incoming = self._as_tensors(g if type(g) is list else [g])
+        return self._as_raw(hooks.after_node(node, self._as_tensors(grads), incoming))
+
+    def _as_tensors(self, grads: Sequence[Any]) -> list[Any]:
+        if self.tensors:
+            return list(grads)
+        return [None if g is None else Tensor(g) for g in grads]
+
+    def _as_raw(self, grads: Sequence[Any]) -> list[Any]:
+        if self.tensors:
+            return list(grads)
+        return [None if g is None else g.array for g in grads]
+
+    def restrict(self, roots: Sequence[Edge], targets: Sequence[Edge]) -> None:
+        """Find which edges lead to the targets; the walk leaves all others out."""
+        order = sorted(_reachable(roots), key=lambda n: n.seq)
+        leaves = {id(t) for t in targets if isinstance(t, Tensor)}
+        nodes = {t[0] if type(t) is tuple else t for t in targets if not isinstance(t, Tensor)}
+        self.needed = {}
+        wanted = set(nodes)
+        for node in order:
+            edges = tuple([e if _leads(e, wanted, leaves) else None for e in node.edges])
+            self.needed[node] = edges
+            if any(e is not None for e in edges):
+                wanted.add(node)
+        self.capture = {(t[0], t[1]) if type(t) is tuple else (t, 0): None
+                        for t in targets if not isinstance(t, Tensor)}  # fmt: skip
+
+    def finish_leaf(self, leaf: Tensor, grad: Any) -> Tensor:
+        """The gradient of a leaf as a Tensor, after its hooks."""
+        out = grad if self.tensors else Tensor(grad)
+        return hooks.on_leaf(leaf, out) if leaf.hooks else out
+
+
+def _first(grads: Sequence[Any]) -> Any:
+    return next(g for g in grads if g is not None)
+
+
+def _leads(edge: Edge, wanted: set[Node], leaves: set[int]) -> bool:
+    if edge is None:
+        return False
+    if isinstance(edge, Tensor):
+        return id(edge) in leaves
+    return (edge[0] if type(edge) is tuple else edge) in wanted
+
+
+def _reachable(roots: Sequence[Edge]) -> set[Node]:
+    found: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        edge = stack.pop()
+        node = edge[0] if type(edge) is tuple else edge
+        if type(node) is Node and node not in found:
+            found.add(node)
+            stack.extend(node.edges)
+    return found
+
+
+def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
+    """The gradient to start from: the one given, or 1 for a scalar."""
+    if gradient is None:
+        if output.array.size != 1:
+            raise RuntimeError(
+                "grad can be implicitly created only for scalar outputs, but the output has shape "
+                f"{list(output.shape)}: reduce it (loss.mean().backward()) or pass gradient="
+            )
+        with modes.no_grad():
+            seed: Tensor = F.ones_like(output)
+        return seed
+    if not isinstance(gradient, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")  # fmt: skip
+    if gradient.shape != output.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output has a shape of {list(gradient.shape)} and output has "
+            f"a shape of {list(output.shape)}."
+        )
+    return gradient
+
+
+def _roots(
+    walk: Walk, outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]
+) -> list[tuple[Edge, Any]]:
+    pairs = []
+    for output, gradient in zip(outputs, gradients, strict=True):
+        if not output.requires_grad:
+            raise RuntimeError(
+                "element 0 of tensors does not require grad and does not have a grad_fn: nothing "
+                "it was computed from has requires_grad=True, or it was made under no_grad()"
+            )
+        seed = _seed(output, gradient)
+        pairs.append((edge_of(output), seed if walk.tensors else seed.array))
+    return pairs
+
+
+def _start(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
+    with modes.below(modes.state.stack if walk.tensors else ()), modes.set_grad_enabled(walk.tensors):  # fmt: skip
+        for edge, seed in pairs:
+            walk.deliver(edge, seed)
+        walk.run()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, Tensor) else list(value)
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Compute the gradients of `tensors` and accumulate them into `.grad` of the leaves.
+
+    Args:
+        grad_tensors: cotangents, one per tensor; None stands for 1 where the tensor is a scalar.
+        retain_graph: keep what the graph saved for another pass (default: `create_graph`).
+        create_graph: record the backward pass itself, for higher derivatives.
+        inputs: accumulate only into these.
+
+    Raises RuntimeError for a graph that was freed, for saved values modified in place, and for
+    outputs that need no gradient.
+    """
+    outputs = _as_list(tensors)
+    given = [None] * len(outputs) if grad_tensors is None else _as_list(grad_tensors)
+    walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
+    pairs = _roots(walk, outputs, given)
+    if inputs is not None:
+        chosen = _as_list(inputs)
+        if not chosen:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        for tensor, grad in zip(chosen, _gradients(walk, pairs, chosen), strict=True):
+            if grad is not None:
+                accumulate(tensor, grad, create_graph)
+        return
+    _start(walk, pairs)
+    while walk.leaves:
+        _, (leaf, raw) = walk.leaves.popitem()
+        if leaf._requires_grad:
+            out = walk.finish_leaf(leaf, raw)
+            del raw
+            accumulate(leaf, out, create_graph)
+            hooks.after_leaf(leaf)
+
+
+def _gradients(
+    walk: Walk, pairs: Sequence[tuple[Edge, Any]], inputs: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """Gradients with respect to `inputs` alone."""
+    edges = [edge_of(t) for t in inputs]
+    if any(e is None for e in edges):
+        raise RuntimeError(
+            "One of the differentiated Tensors does not require grad; call requires_grad_() on it "
+            "before it is used"
+        )
+    walk.restrict([e for e, _ in pairs], edges)
+    _start(walk, pairs)
+    results: list[Tensor | None] = []
+    for edge in edges:
+        if isinstance(edge, Tensor):
+            slot = walk.leaves.get(id(edge))
+            results.append(None if slot is None else walk.finish_leaf(edge, slot[1]))
+        else:
+            raw = walk.capture[edge if type(edge) is tuple else (edge, 0)]
+            results.append(raw if raw is None or walk.tensors else Tensor(raw))
+    return results
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, returned instead of accumulated.
+
+    RuntimeError for an input that was not used, unless `allow_unused`; `materialize_grads` gives
+    zeros for it instead of None.
+    """
+    roots, targets = _as_list(outputs), _as_list(inputs)
+    given = [None] * len(roots) if grad_outputs is None else _as_list(grad_outputs)
+    walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
+    results = _gradients(walk, _roots(walk, roots, given), targets)
+    if materialize_grads:
+        results = [F.zeros_like(t) if g is None else g for t, g in zip(targets, results, strict=True)]  # fmt: skip
+    elif not allow_unused and any(g is None for g in results):
+        raise RuntimeError(
+            "One of the differentiated Tensors appears to not have been used in the graph. Set "
+            "allow_unused=True if this is the desired behavior."
+        )
+    return tuple(results)
+
+
+def accumulate(tensor: Tensor, grad: Tensor, create_graph: bool) -> None:
+    """Add to `tensor.grad`; a first gradient is taken over if nothing else can reach its memory."""
+    current = tensor._grad
+    if current is None:
+        tensor._grad = grad if create_graph else _own(grad)
+    elif create_graph:
+        tensor._grad = F.add(current, grad)
+    else:
+        with modes.no_grad():
+            F.accumulate(current, grad)
+
+
+def _own(grad: Tensor) -> Tensor:
+    """A gradient whose memory nobody shares: itself if that is certain, else a copy."""
+    array = grad.array
+    if _LONE and grad.storage is None and _is_whole(array) and sys.getrefcount(array) <= _LONE:
+        return grad
+    with modes.no_grad():
+        out: Tensor = F.clone(grad)
+    return out
+
+
+def _is_whole(array: Any) -> bool:
+    return getattr(array, "base", None) is None and bool(array.flags.c_contiguous)
+
+
+def _calibrate() -> int:
+    """The refcount of an array that only a Tensor and one local hold; 0 turns the check off."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return 0
+    probe = Tensor(bytearray(1))
+    array = probe.array
+    return sys.getrefcount(array)
+
+
+_LONE = _calibrate()

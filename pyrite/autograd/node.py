@@ -1,0 +1,261 @@
+"""`Node`: one recorded operation, its edges to the inputs and what its formulas need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from .._ops.formula import HELPERS, visible_names
+from .._storage import Storage
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+next_sequence = count(1).__next__
+
+# An edge leads to a leaf Tensor, to a Node, or to one output of a Node with several.
+Edge = Any
+
+
+class Node:
+    """A recorded operation (`tensor.grad_fn`).
+
+    Attributes:
+        op: the record of the op, whose plan has the backward functions.
+        edges: one per tensor input: a leaf Tensor, a Node, `(Node, output)`, or None.
+        saved: what the formulas named, in the plan's order; None once freed.
+        seq: creation order; backward visits nodes from the highest down.
+        shape, dtype: of the output (tuples of them for several outputs).
+        hooks: None, or the registered hooks.
+        note: None, or extra facts: the creating line under anomaly mode, a Function's context.
+    """
+
+    __slots__ = ("op", "edges", "saved", "seq", "shape", "dtype", "hooks", "note", "__weakref__")
+
+    op: Any
+    edges: tuple[Edge, ...]
+    saved: tuple[Any, ...] | None
+    seq: int
+    shape: Any
+    dtype: Any
+    hooks: Hooks | None
+    note: dict[str, Any] | None
+
+    def name(self) -> str:
+        """torch's style of name: `MulBackward0`."""
+        words = self.op.name.strip("_").split("_")
+        return "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return tuple(_as_function(e) for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dictionary of the user's."""
+        if self.note is None:
+            self.note = {}
+        return self.note.setdefault("metadata", {})
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after the node ran; it may replace the first."""
+        return RemovableHandle.add(_hooks(self).post, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(grad_outputs)` before the node runs; it may replace them."""
+        return RemovableHandle.add(_hooks(self).pre, hook)
+
+
+class AccumulateGrad:
+    """Stands for a leaf at the end of the graph, as torch shows it in `next_functions`."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    next_functions: tuple[Any, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and self.variable is other.variable
+
+    def __hash__(self) -> int:
+        return id(self.variable)
+
+
+def _as_function(edge: Edge) -> tuple[Any, int]:
+    if edge is None:
+        return (None, 0)
+    if isinstance(edge, Node):
+        return (edge, 0)
+    if isinstance(edge, tuple):
+        return edge
+    return (AccumulateGrad(edge), 0)
+
+
+class Hooks:
+    """Hooks of a node: on the gradient of one output, before it runs, after it ran."""
+
+    __slots__ = ("outputs", "pre", "post", "retain")
+
+    def __init__(self) -> None:
+        self.outputs: dict[int, tuple[int, Callable[..., Any]]] = {}
+        self.pre: dict[int, Callable[..., Any]] = {}
+        self.post: dict[int, Callable[..., Any]] = {}
+        self.retain: dict[int, Any] = {}
+
+
+def _hooks(node: Node) -> Hooks:
+    if node.hooks is None:
+        node.hooks = Hooks()
+    return node.hooks
+
+
+class RemovableHandle:
+    """What registering a hook returns; `remove()` (or leaving a `with` block) undoes it."""
+
+    _ids = count()
+
+    def __init__(self, hooks: dict[int, Any], *companions: dict[int, Any]) -> None:
+        self.id = next(self._ids)
+        self._dicts = (hooks, *companions)
+
+    @classmethod
+    def add(cls, hooks: dict[int, Any], hook: Any) -> RemovableHandle:
+        handle = cls(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def remove(self) -> None:
+        for hooks in self._dicts:
+            hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+def edge_of(tensor: Tensor) -> Edge:
+    """Where the gradient of `tensor` goes: None, the leaf itself, a node or a node's output."""
+    if not tensor._requires_grad:
+        return None
+    node = tensor.node
+    if node is None:
+        return tensor
+    return (node, tensor.index - 1) if tensor.index else node
+
+
+def record(
+    op: Any, edges: tuple[Edge, ...], saved: tuple[Any, ...], shape: Any, kind: Any
+) -> Node:
+    """A new node outside the generated fast path."""
+    node = Node.__new__(Node)
+    node.op, node.edges, node.saved = op, edges, saved
+    node.seq, node.shape, node.dtype = next_sequence(), shape, kind
+    node.hooks = node.note = None
+    return node
+
+
+# Saved entries. An input: the Tensor itself (at version 0 or without storage), or
+# (Tensor, version). An output: (array, storage, version). Auxiliaries: the raw array.
+
+
+def _stale(node: Node, what: str, saved: int, now: int, shape: Any, kind: Any) -> RuntimeError:
+    where = "" if node.note is None else node.note.get("trace", "")
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{kind} {list(shape)}], which is {what} of {node.name()}, is at version "
+        f"{now}; expected version {saved} instead. Write the result to a new tensor "
+        "(y = y * 2 in place of y *= 2), or clone() before the in-place operation"
+        + (f".\nThe forward operation was recorded here:\n{where}" if where else
+           "; pyrite.autograd.set_detect_anomaly(True) shows the line that recorded it")
+    )  # fmt: skip
+
+
+def _input(entry: Any, node: Node) -> Any:
+    tensor, version = entry if type(entry) is tuple else (entry, 0)
+    storage = tensor.storage
+    if storage is not None and storage.version != version:
+        kind = tensor.array.dtype
+        raise _stale(node, "an input", version, storage.version, tensor.array.shape, kind)
+    return tensor
+
+
+def unpack_array(entry: Any, node: Node) -> Any:
+    """A saved input as a raw array; numbers and None as they are."""
+    if entry is None or type(entry) in (int, float, bool):
+        return entry
+    if type(entry) is not tuple and entry.storage is None:
+        return entry.array
+    return _input(entry, node).array
+
+
+def unpack_tensor(entry: Any, node: Node) -> Any:
+    """A saved input as a Tensor, with its history."""
+    if entry is None or type(entry) in (int, float, bool):
+        return entry
+    return _input(entry, node)
+
+
+def unpack_output_array(entry: Any, node: Node, index: int) -> Any:
+    """A saved output (checked against in-place writes) or auxiliary as a raw array."""
+    if type(entry) is not tuple:
+        return entry
+    array, storage, version = entry
+    if storage.version != version:
+        name = node.op.name
+        raise _stale(
+            node, f"output {index} of {name},", version, storage.version, array.shape, array.dtype
+        )
+    return array
+
+
+def unpack_output_tensor(entry: Any, node: Node, index: int) -> Any:
+    """A saved output as a Tensor that belongs to this node; auxiliaries carry no gradient."""
+    from .._tensor import Tensor
+
+    if entry is None:
+        return None
+    tensor = Tensor(unpack_output_array(entry, node, index))
+    if type(entry) is tuple:
+        tensor.storage = entry[1]
+        if node.op.outputs[index].differentiable:
+            tensor.node, tensor._requires_grad = node, True
+            tensor.index = index + 1 if len(visible_names(node.op)) > 1 else 0
+    return tensor
+
+
+def save_output(array: Any, tensor: Tensor) -> tuple[Any, Storage, int]:
+    """The saved entry of an output that a user can see and change."""
+    storage = tensor.storage
+    if storage is None:
+        storage = tensor.storage = Storage(array)
+    return (array, storage, storage.version)
+
+
+def freed(node: Node) -> None:
+    raise RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors "
+        f"after they have already been freed) at {node.name()}. Saved intermediate values of the "
+        "graph are freed when you call .backward() or autograd.grad(). Specify "
+        "retain_graph=True if you need to backward through the graph a second time, or compute "
+        "the loss anew in each step"
+    )
+
+
+HELPERS.update(
+    unpack_array=unpack_array,
+    unpack_tensor=unpack_tensor,
+    unpack_output_array=unpack_output_array,
+    unpack_output_tensor=unpack_output_tensor,
+    freed=freed,
+)

@@ -1,0 +1,78 @@
+"""Backends: name -> backend, array type -> backend, and the binding of the op table to one.
+
+A third party's backend is a package with an entry point in the group `pyrite.backends` that
+loads a `Backend` subclass; it is imported when a device of its name is first asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from importlib.metadata import entry_points
+from typing import Any
+
+from .. import _device
+from ._base import Backend
+from ._bind import bind as bind
+
+__all__ = ["Backend", "available", "bind", "get", "names", "of", "register"]
+
+_lock = threading.RLock()
+_by_name: dict[str, Backend] = {}
+_by_type: dict[type, Backend] = {}
+
+
+def register(backend: Backend) -> Backend:
+    """Make a backend reachable by its device name and its array type."""
+    with _lock:
+        _by_name[backend.name] = backend
+        _by_type[backend.array_type] = backend
+        _device.KNOWN.add(backend.name)
+    return backend
+
+
+def get(name: str) -> Backend:
+    """The backend of a device type; an error that says what to install where there is none."""
+    found = _by_name.get(name)
+    return found if found is not None else _load(name)
+
+
+def of(array: Any) -> Backend:
+    """The backend that owns `array`; TypeError for an unknown array type."""
+    found = _by_type.get(type(array))
+    if found is None:
+        raise TypeError(f"no backend has arrays of type {type(array).__module__}.{type(array).__name__}")  # fmt: skip
+    return found
+
+
+def names() -> list[str]:
+    """Device types with a backend, loaded or installed."""
+    installed = {e.name for e in entry_points(group="pyrite.backends")}
+    return sorted({"cpu", "cuda"} | installed | set(_by_name))
+
+
+def available(name: str) -> bool:
+    """Whether a device of this type can be used now; never raises."""
+    try:
+        return get(name).is_available()
+    except (ImportError, RuntimeError, ValueError):
+        return False
+
+
+def _load(name: str) -> Backend:
+    with _lock:
+        if name in _by_name:
+            return _by_name[name]
+        if name == "cpu":
+            from .numpy import NumpyBackend
+
+            return register(NumpyBackend())
+        if name == "cuda":
+            from .cupy import load
+
+            return register(load())
+        for entry in entry_points(group="pyrite.backends", name=name):
+            return register(entry.load()())
+    raise RuntimeError(
+        f"no backend for device type '{name}': known are {', '.join(names())}; a package offers "
+        "one through an entry point in the group pyrite.backends"
+    )

@@ -1,0 +1,264 @@
+"""Binding: a backend's array functions for every op of the table, with Pyrite's dtype rules.
+
+This is the one place where array libraries' own promotion, 0-d results, half precision and
+floating-point warnings are brought to one behaviour. `bind(backend, op)` composes, for one op,
+the backend's kernel (if it has one and does not decline), the generic kernel and the rules.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._codegen import define
+from .._dtypes import dtype, from_numpy_dtype
+from ._base import Backend
+
+F32, F64 = np.dtype("float32"), np.dtype("float64")
+_NUMBERS = (bool, int, float, complex)
+
+
+def _quiet_setter() -> tuple[Callable[..., Any], Callable[..., Any], Any]:
+    """Functions that silence NumPy's floating-point warnings for one call (torch has none)."""
+    try:
+        from numpy._core import umath
+
+        variable = umath._extobj_contextvar
+        return variable.set, variable.reset, umath._make_extobj(all="ignore")
+    except (ImportError, AttributeError):  # another NumPy: the public, slower way
+        return _enter_errstate, _leave_errstate, None
+
+
+def _enter_errstate(_: Any) -> np.errstate:
+    state = np.errstate(all="ignore")
+    state.__enter__()
+    return state
+
+
+def _leave_errstate(state: np.errstate) -> None:
+    state.__exit__(None, None, None)
+
+
+quiet, restore, QUIET = _quiet_setter()
+
+
+def bind(backend: Backend, op: Any) -> Callable[..., Any]:
+    """The function of raw arrays that serves `op` on `backend`: signature of the op, no `xp`."""
+    kernel = backend.kernels().get(op.name)
+    return _Binder(backend, op, kernel).build()
+
+
+class _Binder:
+    """Builds one bound function: a fast path for one floating type, a general path for the rest."""
+
+    def __init__(self, backend: Backend, op: Any, kernel: Callable[..., Any] | None) -> None:
+        self.backend, self.op, self.kernel = backend, op, kernel
+        self.xp, self.array_type = backend.xp, backend.array_type
+        rule = op.dtypes
+        self.rule = rule if isinstance(rule, str) else rule[0]
+        chosen = None if isinstance(rule, str) else set(rule[1:])
+        self.positions = [i for i, p in enumerate(op.params) if p.role != "attr"]
+        self.promoted = [
+            i for i in self.positions if chosen is None or op.params[i].name in chosen
+        ]
+        self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
+        self.keeps_half = op.kind in ("view", "move", "create")
+
+    def build(self) -> Callable[..., Any]:
+        scope = {
+            "ND": self.array_type, "F32": F32, "F64": F64, "generic": self.op.generic,
+            "kernel": self.kernel, "xp": self.xp, "general": self.general, "finish": self.finish,
+            "quiet": quiet, "restore": restore, "QUIET": QUIET,
+        }  # fmt: skip
+        for i, p in enumerate(self.op.params):
+            scope[f"default_{i}"] = p.default
+        return define(self.source(), f"bound_{self.op.name}", scope)
+
+    def source(self) -> str:
+        """A function whose first test is for plain float32 or float64 arrays of one type."""
+        params = self.op.params
+        names = [p.name for p in params]
+        signature = ", ".join(
+            p.name if p.default is inspect.Parameter.empty else f"{p.name}=default_{i}"
+            for i, p in enumerate(params)
+        )
+        plain = ", ".join(names)
+        call = ", ".join(f"{p.name}={p.name}" if p.keyword_only else p.name for p in params)
+        lines = [f"def bound_{self.op.name}({signature}):"]
+        fast = self.fast_condition()
+        if fast is None:
+            lines.append(f"    return general({plain})")
+            return "\n".join(lines) + "\n"
+        lines += [f"    if {fast}:", "        token = quiet(QUIET)", "        try:"]
+        pad = "            "
+        if self.kernel is not None:
+            size = getattr(self.kernel, "min_size", 0)
+            inner = pad
+            if size:
+                first = params[self.positions[0]].name
+                lines.append(f"{pad}if {first}.size >= {size}:")
+                inner += "    "
+            lines.append(f"{inner}z = kernel({call})")
+            lines.append(f"{inner}if z is not NotImplemented: return z")
+        lines.append(f"{pad}z = generic(xp, {call})")
+        lines += ["        finally: restore(token)", "    else:"]
+        lines.append(f"        return general({plain})")
+        lines.append("    return z if type(z) is ND else finish(z)")
+        return "\n".join(lines) + "\n"
+
+    def fast_condition(self) -> str | None:
+        """Source of the test: all array operands float32 or all float64 (numbers allowed)."""
+        if self.lists or not self.positions:
+            return None
+        params = [self.op.params[i] for i in self.positions]
+        first = params[0].name
+        test = f"type({first}) is ND and ((d := {first}.dtype) is F32 or d is F64)"
+        weak = self.rule in ("promote", "float", "bool")
+        for p in params[1:]:
+            same = f"type({p.name}) is ND and {p.name}.dtype is d"
+            if p.optional:
+                same = f"({p.name} is None or {same})"
+            elif weak:
+                same = f"(type({p.name}) is float or {same})"
+            test += f" and {same}"
+        return test
+
+    def core(self, args: list[Any]) -> Any:
+        """Kernel, then generic, on arrays that already have their compute types."""
+        params = self.op.params
+        positional = [a for p, a in zip(params, args, strict=True) if not p.keyword_only]
+        named = {p.name: a for p, a in zip(params, args, strict=True) if p.keyword_only}
+        token = quiet(QUIET)
+        try:
+            if self.kernel is not None:
+                result = self.kernel(*positional, **named)
+                if result is not NotImplemented:
+                    return result
+            return self.op.generic(self.xp, *positional, **named)
+        finally:
+            restore(token)
+
+    def finish(self, result: Any) -> Any:
+        """Array scalars become 0-d arrays; several outputs are handled one by one."""
+        if type(result) is self.array_type:
+            return result
+        if isinstance(result, tuple | list):
+            return tuple([None if r is None else self.finish(r) for r in result])
+        if result is None:
+            return None
+        return self.backend.asarray(result)
+
+    def general(self, *args: Any) -> Any:
+        """Any types: promotion by the op's rule, half precision computed in float32."""
+        values = list(args)
+        self.check_arrays(values)
+        if self.rule in ("promote", "float", "bool"):
+            result = self.promote(values)
+        else:
+            result = self.common_half(values) if not self.keeps_half else None
+            self.numbers_to_arrays(values)
+        if result is None:
+            return self.finish(self.core(values))
+        half = result.numpy
+        for i in self.positions:
+            values[i] = self.each(values[i], lambda a: _upcast(a, half))
+        out = self.finish(self.core(values))
+        return self.each(out, lambda a: a.astype(half) if a.dtype is F32 else a)
+
+    def each(self, value: Any, function: Callable[[Any], Any]) -> Any:
+        """Apply to an array, or to every array of a sequence; the rest passes through."""
+        if isinstance(value, tuple | list):
+            return type(value)([self.each(v, function) for v in value])
+        return function(value) if type(value) is self.array_type else value
+
+    def operands(self, values: list[Any], positions: list[int]) -> list[Any]:
+        flat: list[Any] = []
+        for i in positions:
+            flat.extend(values[i]) if i in self.lists else flat.append(values[i])
+        return flat
+
+    def check_arrays(self, values: list[Any]) -> None:
+        """All arrays must be this backend's; a 0-d one of another device is moved."""
+        from . import of
+
+        def move(value: Any) -> Any:
+            if value is None or isinstance(value, (self.array_type, *_NUMBERS)):
+                return value
+            owner = of(value)
+            if value.ndim == 0 and owner.name == "cpu":
+                return self.backend.from_host(owner.to_host(value))
+            raise RuntimeError(
+                "Expected all tensors to be on the same device, but found at least two devices, "
+                f"{self.backend.name} and {owner.name}! Move one with .to('{self.backend.name}')"
+            )
+
+        for i in self.positions:
+            value = values[i]
+            values[i] = [move(v) for v in value] if i in self.lists else move(value)
+
+    def result_type(self, values: list[Any]) -> dtype:
+        dims, zeros, scalars = [], [], []
+        for v in self.operands(values, self.promoted):
+            if v is None:
+                continue
+            if type(v) is self.array_type:
+                (dims if v.ndim else zeros).append(from_numpy_dtype(v.dtype))
+            else:
+                scalars.append(_dtypes.scalar_dtype(v))
+        return _dtypes.combine(dims, zeros, scalars)
+
+    def promote(self, values: list[Any]) -> dtype | None:
+        """Cast the promoted operands in place; the half type to round to, if any."""
+        result = self.result_type(values)
+        if self.rule == "float" and result.category < _dtypes.FLOAT:
+            result = _dtypes.get_default_dtype()
+        half = result.category == _dtypes.FLOAT and result.itemsize == 2
+        compute = F32 if half else result.numpy
+        for i in self.promoted:
+            v = values[i]
+            values[i] = (
+                [self.cast(x, compute) for x in v] if i in self.lists else self.cast(v, compute)
+            )
+        return result if half and self.rule != "bool" else None
+
+    def cast(self, value: Any, kind: np.dtype[Any]) -> Any:
+        if value is None:
+            return None
+        if type(value) is self.array_type:
+            return value if value.dtype == kind else _astype(value, kind)
+        token = quiet(QUIET)
+        try:
+            return self.backend.asarray(np.asarray(value).astype(kind))
+        finally:
+            restore(token)
+
+    def common_half(self, values: list[Any]) -> dtype | None:
+        """The half type of the floating operands under the rules that do not promote."""
+        halves = {
+            v.dtype
+            for v in self.operands(values, self.promoted)
+            if type(v) is self.array_type and v.dtype.itemsize == 2 and v.dtype.kind not in "iu"
+        }
+        return from_numpy_dtype(halves.pop()) if halves else None
+
+    def numbers_to_arrays(self, values: list[Any]) -> None:
+        for i in self.positions:
+            if isinstance(values[i], _NUMBERS):
+                kind = _dtypes.scalar_dtype(values[i]).numpy
+                values[i] = self.backend.asarray(values[i], kind)
+
+
+def _astype(array: Any, kind: np.dtype[Any]) -> Any:
+    token = quiet(QUIET)
+    try:
+        return array.astype(kind)
+    finally:
+        restore(token)
+
+
+def _upcast(array: Any, half: np.dtype[Any]) -> Any:
+    return array.astype(F32) if array.dtype == half else array

@@ -1,0 +1,40 @@
+"""The CPU backend: NumPy arrays, generic kernels, and Numba kernels where Numba is present."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .._base import Backend
+
+
+class NumpyBackend(Backend):
+    """CPU arrays."""
+
+    name = "cpu"
+    xp = np
+    array_type = np.ndarray
+
+    def asarray(self, value: Any, kind: np.dtype[Any] | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(value, kind)
+
+    def to_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return array
+
+    def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return array
+
+    def empty(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        return np.empty(shape, kind)
+
+    def philox(self, seed: int, offset: int, n: int) -> np.ndarray[Any, Any]:
+        from .philox import philox
+
+        return philox(seed, offset, n)
+
+    def kernels(self) -> Mapping[str, Callable[..., Any]]:
+        from .kernels import KERNELS
+
+        return KERNELS
