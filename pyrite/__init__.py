@@ -13,7 +13,7 @@ from ._dtypes import (
 )  # fmt: skip
 from ._dtypes import bool_ as bool  # noqa: A004
 from ._errors import OutOfMemoryError
-from ._tensor import Parameter as _Parameter
+from ._repr import set_printoptions
 from ._tensor import Size, Tensor
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 MAGIC = b"PK\x03\x04"
 ALIGNMENT = 64
 _CHUNK = 1 << 24
@@ -106,19 +107,16 @@ class Archive:
         with self._explain(f"its member {name!r}"):
             return self._zip.read(info)
 
-    def read_array(self, name: str, nbytes: int) -> np.ndarray[Any, Any]:
+    def read_array(self, name: str, nbytes: int) -> Bytes:
         """A member of `nbytes` bytes as a new uint8 array, checked against its checksum."""
         info = self._member(name, nbytes)
         out = np.empty(nbytes, np.uint8)
-        view = memoryview(out)
         with self._explain(f"its member {name!r}"), self._zip.open(info) as member:
             for start in range(0, nbytes, _CHUNK):
-                chunk = view[start : start + _CHUNK]
-                if member.readinto(chunk) != len(chunk):
-                    raise EOFError("fewer bytes than announced")
+                out[start : start + _CHUNK] = np.frombuffer(member.read(_CHUNK), np.uint8)
         return out
 
-    def map_array(self, name: str, nbytes: int) -> np.ndarray[Any, Any]:
+    def map_array(self, name: str, nbytes: int) -> Bytes:
         """A member as a copy-on-write map of the file (which `origin` names), not checked."""
         info = self._member(name, nbytes)
         if not nbytes:

@@ -10,7 +10,7 @@ import pickle
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from . import _torch_names as names
 from ._device import device
@@ -25,29 +25,29 @@ class TensorPickler(pickle._Pickler):
     """Writes tensors, dtypes, devices and sizes under torch's names.
 
     Attributes:
-        storages: the bytes that the file has to hold: name and one-dimensional array.
-        legacy: write storage ids as files from before the zip format have them.
+        storages: the bytes that the file has to hold beside the pickle, as arrays of one
+            dimension, by the address of their root array.
     """
 
-    legacy = False
+    write: Callable[[bytes], object]
+    memoize: Callable[[Any], None]
 
     def __init__(self, file: BinaryIO, protocol: int) -> None:
         super().__init__(file, protocol)
-        self.storages: list[tuple[names.StorageRef, Any]] = []
-        self._refs: dict[int, tuple[names.StorageRef, Any]] = {}
+        self.storages: dict[int, tuple[names.StorageRef, Any, Any]] = {}
 
     def persistent_id(self, obj: Any) -> Any:
-        if type(obj) is not names.StorageRef:
-            return None
-        return ("storage", *obj, None) if self.legacy else ("storage", *obj)
+        return ("storage", *obj) if type(obj) is names.StorageRef else None
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Parameter):
+            args: tuple[Any, ...] = (obj.data, obj.requires_grad, OrderedDict())
+            name = "torch._utils._rebuild_parameter" + ("_with_state" if vars(obj) else "")
+            return names.GLOBALS[name], (*args, vars(obj)) if vars(obj) else args
         if isinstance(obj, Tensor):
-            return self._reduce_tensor(obj)
-        if isinstance(obj, dtype):
-            return f"torch.{obj.name}"
-        if isinstance(obj, names.Global | names.StorageType):
-            return obj.path
+            return names.GLOBALS["torch._utils._rebuild_tensor_v2"], self._view(obj)
+        if isinstance(obj, names.Global | dtype):
+            return obj.path if isinstance(obj, names.Global) else f"torch.{obj.name}"
         if isinstance(obj, device):
             return names.GLOBALS["torch.device"], obj.__reduce__()[1]
         if type(obj) is Size:
@@ -55,43 +55,34 @@ class TensorPickler(pickle._Pickler):
         return NotImplemented
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
-        if name is not None and name.startswith("torch."):
-            module, _, attribute = name.rpartition(".")
-            self.write(pickle.GLOBAL + f"{module}\n{attribute}\n".encode())
-            self.memoize(obj)
-        else:
-            super().save_global(obj, name)  # type: ignore[misc]
+        if name is None or not name.startswith("torch."):
+            return super().save_global(obj, name)  # type: ignore[misc]
+        module, _, attribute = name.rpartition(".")
+        self.write(pickle.GLOBAL + f"{module}\n{attribute}\n".encode())
+        self.memoize(obj)
+        return None
 
-    def _reduce_tensor(self, tensor: Tensor) -> tuple[Any, ...]:
-        if isinstance(tensor, Parameter):
-            args = (tensor.data, tensor.requires_grad, OrderedDict())
-            if not vars(tensor):
-                return names.GLOBALS["torch._utils._rebuild_parameter"], args
-            state = (*args, vars(tensor))
-            return names.GLOBALS["torch._utils._rebuild_parameter_with_state"], state
-        grad, root = tensor.requires_grad, storage_of(tensor).root
-        memory = _memory(root)
+    def _view(self, tensor: Tensor) -> tuple[Any, ...]:
+        """What torch rebuilds a tensor from: storage, offset, size, stride, requires_grad, hooks."""
+        requires_grad, kind = tensor.requires_grad, tensor.dtype
+        memory = _memory(storage_of(tensor).root)
         if memory is None or min(tensor.stride(), default=0) < 0:
             tensor = Tensor(tensor.array.copy())
-            root = memory = tensor.array.reshape(-1)
-        ref = self._ref(tensor, root, memory)
-        view = (ref, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
-        return names.GLOBALS["torch._utils._rebuild_tensor_v2"], (*view, grad, OrderedDict())
-
-    def _ref(self, tensor: Tensor, root: Any, memory: Any) -> names.StorageRef:
-        kind = names.STORAGE_TYPES[tensor.dtype.name]
-        if id(root) not in self._refs:
-            key, numel = str(len(self.storages)), root.nbytes // kind.itemsize
-            ref = names.StorageRef(kind, key, str(tensor.device), numel)
-            self._refs[id(root)] = ref, root
-            self.storages.append((ref, memory))
-        ref, _ = self._refs[id(root)]
-        if ref.kind is not kind:
+            memory = tensor.array.reshape(-1)
+        root = storage_of(tensor).root
+        if id(root) not in self.storages:
+            storage, key = names.STORAGES[kind], str(len(self.storages))
+            numel = memory.nbytes // kind.itemsize
+            ref = names.StorageRef(storage, key, str(tensor.device), numel)
+            self.storages[id(root)] = ref, memory, root
+        ref = self.storages[id(root)][0]
+        if ref.kind.build is not kind:
             raise RuntimeError(
                 "Cannot save multiple tensors or storages that view the same data as different "
-                f"types ({ref.kind.dtype} and {tensor.dtype}); clone() one of them first"
+                f"types ({ref.kind.build} and {kind}); clone() one of them first"
             )
-        return ref
+        place = (tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+        return (ref, *place, requires_grad, OrderedDict())
 
 
 def _memory(root: Any) -> Any:
@@ -123,23 +114,13 @@ _DAMAGE = (
 _MAX_KEY_DEPTH = 32
 
 
-def _check_keys(keys: Iterable[Any]) -> None:
-    """Hashing a tuple recurses in C without a limit: a very deep one would end the process."""
-    level = {id(k): k for k in keys if isinstance(k, tuple | list)}
-    for _ in range(_MAX_KEY_DEPTH):
-        if not level:
-            return
-        level = {id(v): v for k in level.values() for v in k if isinstance(v, tuple | list)}
-    raise ValueError(f"a key of more than {_MAX_KEY_DEPTH} nested tuples")
-
-
 class SafeUnpickler(pickle._Unpickler):
     """Builds plain data, tensors and what the program allowed; refuses the rest by name.
 
     Args:
         file: where the pickle starts.
         origin: the file's name, for messages.
-        persistent_load: the storage that an id in the pickle stands for.
+        persistent_load: gives the storage that an id in the pickle stands for.
 
     Raises:
         pickle.UnpicklingError: the file names something that is not allowed.
@@ -155,9 +136,7 @@ class SafeUnpickler(pickle._Unpickler):
         super().__init__(file, **options)
         self.origin = origin
         self._storage = persistent_load
-        self._user_types = {id(c) for c in allowed_by_user.values() if isinstance(c, type)}
-        callables = (*names.CALLABLE_TYPES, *allowed_by_user.values())
-        self._callables = {id(c) for c in callables}
+        self._allowed = {id(value) for value in allowed_by_user.values()}
 
     def load(self) -> Any:
         try:
@@ -177,67 +156,69 @@ class SafeUnpickler(pickle._Unpickler):
                 return table[path]
         raise refusal(self.origin, path)
 
-    def _target(self, *kinds: type) -> Any:
-        target = self.stack[-1]
-        if type(target) not in kinds and id(type(target)) not in self._user_types:
-            raise ValueError(f"items for a {type(target).__name__}")
-        return target
-
     def load_refused(self) -> None:
         raise ValueError("an opcode that checkpoints do not use")
 
     def load_reduce(self) -> None:
         args, target = self.stack.pop(), self.stack[-1]
-        if type(target) is not names.Global and id(target) not in self._callables:
-            raise ValueError(f"a call of {target!r}")
-        if any(target is t for t in names.CALLABLE_TYPES):
+        if any(target is kind for kind in names.CALLABLE_TYPES):
             _check_keys(args)
+        elif type(target) is not names.Global and id(target) not in self._allowed:
+            raise ValueError(f"a call of {target!r}")
         self.stack[-1] = target(*args)
 
     def load_newobj(self) -> None:
         args, kind = self.stack.pop(), self.stack.pop()
-        if id(kind) not in self._user_types:
+        if id(kind) not in self._allowed:
             raise ValueError(f"a new {kind!r}")
         self.stack.append(kind.__new__(kind, *args))
 
     def load_build(self) -> None:
-        if id(type(self.stack[-2])) in self._user_types:
+        if id(type(self.stack[-2])) in self._allowed:
             pickle._Unpickler.dispatch[pickle.BUILD[0]](self)  # type: ignore[arg-type]
         else:
             state = self.stack.pop()
             names.set_state(self.stack[-1], state)
 
-    def load_append(self) -> None:
-        item = self.stack.pop()
-        self._target(list).append(item)
+    def _container(self, *kinds: type) -> Any:
+        """What the items just popped go to."""
+        target = self.stack[-1]
+        if type(target) not in kinds and id(type(target)) not in self._allowed:
+            raise ValueError(f"items in a {type(target).__name__}")
+        return target
 
-    def load_appends(self) -> None:
-        items = self.pop_mark()
-        self._target(list).extend(items)
+    def _set_items(self, items: list[Any]) -> None:
+        target = self._container(dict, OrderedDict, Counter)
+        _check_keys(items[::2])
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            target[key] = value
 
     def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        _check_keys((key,))
-        self._target(dict, OrderedDict, Counter)[key] = value
+        self._set_items([key, value])
 
     def load_setitems(self) -> None:
+        self._set_items(self.pop_mark())
+
+    def load_append(self) -> None:
+        item = self.stack.pop()
+        self._container(list).append(item)
+
+    def load_appends(self) -> None:
         items = self.pop_mark()
-        _check_keys(items[::2])
-        target = self._target(dict, OrderedDict, Counter)
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            target[key] = value
+        self._container(list).extend(items)
 
     def load_additems(self) -> None:
         items = self.pop_mark()
         _check_keys(items)
-        self._target(set).update(items)
+        self._container(set).update(items)
 
     def load_frozenset(self) -> None:
         items = self.pop_mark()
         _check_keys(items)
         self.stack.append(frozenset(items))
 
-    dispatch = {
+    dispatch: ClassVar[dict[int, Any]] = {
         **dict.fromkeys(range(256), load_refused),
         **{code: pickle._Unpickler.dispatch[code] for code in _PLAIN_OPCODES},
         pickle.REDUCE[0]: load_reduce,
@@ -252,20 +233,14 @@ class SafeUnpickler(pickle._Unpickler):
     }
 
 
-def refusal(origin: str, path: str) -> pickle.UnpicklingError:
-    """The error for a name off the list."""
-    start = f"{origin} asks for {path[:200]!r}, "
-    if path.startswith("torch."):
-        return pickle.UnpicklingError(
-            f"{start}which has no counterpart in Pyrite; nothing was run. If the file holds a "
-            "whole model, save model.state_dict() in PyTorch and load that"
-        )
-    return pickle.UnpicklingError(
-        f"{start}which is not among the types that load() builds with weights_only=True; nothing "
-        "was run. If you trust the file, either allow the name, "
-        f"pyrite.serialization.add_safe_globals([{path.rpartition('.')[2][:200]}]), or pass "
-        "weights_only=False, which runs whatever the file says"
-    )
+def _check_keys(keys: Iterable[Any]) -> None:
+    """Hashing a tuple recurses in C without a limit: a very deep one would end the process."""
+    level = {id(k): k for k in keys if isinstance(k, tuple | list)}
+    for _ in range(_MAX_KEY_DEPTH):
+        if not level:
+            return
+        level = {id(v): v for k in level.values() for v in k if isinstance(v, tuple | list)}
+    raise ValueError(f"a key of more than {_MAX_KEY_DEPTH} nested tuples")
 
 
 def full_unpickler(
@@ -287,3 +262,20 @@ def full_unpickler(
             return storage(pid)
 
     return FullUnpickler(file, **options)
+
+
+def refusal(origin: str, path: str) -> pickle.UnpicklingError:
+    """The error for a name off the list."""
+    if path.startswith("torch."):
+        why = (
+            "which has no counterpart in Pyrite; nothing was run. If the file holds a whole model, "
+            "save model.state_dict() in PyTorch and load that"
+        )
+    else:
+        why = (
+            "which is not among the types that load() builds with weights_only=True; nothing was "
+            "run. If you trust the file, allow the name with pyrite.serialization."
+            f"add_safe_globals([{path.rpartition('.')[2][:100]}]), or pass weights_only=False, "
+            "which runs whatever the file says"
+        )
+    return pickle.UnpicklingError(f"{origin} asks for {path[:200]!r}, {why}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import backends
 from ._device import device
 from ._dtypes import dtype, from_numpy_dtype
@@ -84,6 +82,8 @@ class Tensor:
         self._requires_grad = requires_grad
         self.storage = self.node = self.view = self.hooks = self._grad = None
         self.index = 0
+
+    __array_priority__ = 1000  # NumPy's operators leave mixed expressions to the Tensor's
 
     # ---- what it is
 
@@ -292,7 +292,7 @@ class Tensor:
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         host = backends.of(self.array).to_host(self.array)
-        return (host.astype(np.float32) if self.dtype.name == "bfloat16" else host).tolist()
+        return (host.astype("float32") if self.dtype.name == "bfloat16" else host).tolist()
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
@@ -370,9 +370,6 @@ class Parameter(Tensor):
         Tensor.__init__(self, source.array)
         self.storage = source.storage
         self.requires_grad = requires_grad
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + Tensor.__repr__(self)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _rebuild_parameter, (self.detach(), self._requires_grad, dict(self.__dict__))

@@ -2,3 +2,5 @@
 
 from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
+
+from . import convert, create  # noqa: E402

@@ -1,1 +1,30 @@
-"""Automatic differentiation."""
+"""Automatic differentiation: `backward`, `grad`, grad modes, custom functions, checks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Loaded when first asked for: the Tensor and the engine reach each other through this package.
+_HOME = {
+    "backward": "engine", "grad": "engine", "no_grad": "modes", "enable_grad": "modes",
+    "set_grad_enabled": "modes", "inference_mode": "modes", "Function": "function",
+    "gradcheck": "check", "gradgradcheck": "check", "detect_anomaly": "anomaly",
+    "set_detect_anomaly": "anomaly", "Node": "node",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name == "Variable":  # torch's old name for what every Tensor is now
+        from .._tensor import Tensor
+
+        return Tensor
+    raise AttributeError(f"module 'pyrite.autograd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -148,8 +148,8 @@ class _Binder:
             return result
         if isinstance(result, tuple | list):
             return tuple([None if r is None else self.finish(r) for r in result])
-        if result is None:
-            return None
+        if result is None or hasattr(result, "__dlpack__") and type(result) is not np.generic:
+            return result
         return self.backend.asarray(result)
 
     def general(self, *args: Any) -> Any:

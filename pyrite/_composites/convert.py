@@ -1,0 +1,223 @@
+"""Conversions: dtype and device, NumPy, DLPack, pickle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backends
+from .._device import as_device, device
+from .._dtypes import ALIASES, BY_NAME, as_dtype, dtype
+from .._tensor import F, Tensor
+from ._register import composite
+
+
+def _move(t: Tensor, target: device, copy: bool) -> Tensor:
+    here = t.device
+    if target.type == here.type and (target.index is None or target.index == here.index):
+        return F.clone(t) if copy else t
+    return F.to_device(t, target, here)
+
+
+@composite(public="m")
+def to(
+    self: Tensor, *args: Any, device: Any = None, dtype: dtype | None = None,
+    non_blocking: bool = False, copy: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """This tensor with another dtype and/or device; itself where nothing changes.
+
+    Forms: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`, all by keyword too.
+    """
+    for a in args:
+        if isinstance(a, Tensor):
+            device, dtype = a.device, a.dtype
+        elif isinstance(a, bool):
+            copy = copy or (a and args.index(a) > 1)
+        elif isinstance(a, type(self.dtype)) or a in (int, float, bool):
+            dtype = as_dtype(a)
+        elif a is not None:
+            device = a
+    if dtype is not None and dtype is not self.dtype:
+        converted: Tensor = F.cast(self, as_dtype(dtype))
+        return converted if device is None else _move(converted, as_device(device), False)
+    if device is None:
+        return F.clone(self) if copy else self
+    return _move(self, as_device(device), copy)
+
+
+def _cast_method(name: str, kind: dtype) -> None:
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+        return self if self.dtype is kind else F.cast(self, kind)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"This tensor as {kind}."
+    composite(public="m", name=name)(method)
+
+
+for _name, _kind in {
+    **ALIASES, "bool": BY_NAME["bool"], "char": BY_NAME["int8"], "byte": BY_NAME["uint8"],
+    "bfloat16": BY_NAME["bfloat16"],
+}.items():  # fmt: skip
+    if not _kind.is_complex:
+        _cast_method(_name, _kind)
+
+
+@composite(public="m")
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """This tensor in host memory."""
+    return _move(self, device("cpu"), False)
+
+
+@composite(public="m")
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
+    """This tensor on a GPU (the current one unless given)."""
+    return _move(self, as_device("cuda" if device is None else device), False)
+
+
+@composite(public="m", name="type")
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """torch's type string, or this tensor converted to a dtype or type string."""
+    if dtype is None:
+        name = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long",
+                "bfloat16": "BFloat16", "int32": "Int", "int16": "Short", "int8": "Char",
+                "uint8": "Byte", "bool": "Bool"}[self.dtype.name]  # fmt: skip
+        place = "" if self.device.type == "cpu" else f".{self.device.type}"
+        return f"pyrite{place}.{name}Tensor"
+    if isinstance(dtype, str):
+        word = dtype.rsplit(".", 1)[-1].removesuffix("Tensor").lower()
+        words = {**ALIASES, **BY_NAME, "char": BY_NAME["int8"], "byte": BY_NAME["uint8"]}
+        if word not in words:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = words[word]
+    return to(self, dtype)
+
+
+@composite(public="m")
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """This tensor with the dtype and device of `other`."""
+    return to(self, other)
+
+
+@composite(public="m", name="numpy")
+def numpy_(self: Tensor, *, force: bool = False) -> Any:
+    """The values as a NumPy array that shares memory (CPU).
+
+    TypeError for another device, RuntimeError for a tensor that requires grad; `force=True`
+    detaches and copies to the host.
+    """
+    if self.requires_grad and not force:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    backend = backends.of(self.array)
+    if backend.name != "cpu" and not force:
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+            "the tensor to host memory first."
+        )
+    return backend.to_host(self.array)
+
+
+@composite(public="m")
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
+    """NumPy's protocol: what `np.asarray(tensor)` gives."""
+    array = numpy_(self)
+    if dtype is not None and array.dtype != dtype:
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+@composite(public="m")
+def __dlpack__(self: Tensor, **options: Any) -> Any:
+    """DLPack's protocol; BufferError for tensors that require grad."""
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    return self.array.__dlpack__(**{k: v for k, v in options.items() if v is not None})
+
+
+@composite(public="m")
+def __dlpack_device__(self: Tensor) -> Any:
+    """DLPack's (device type, index)."""
+    return self.array.__dlpack_device__()
+
+
+def rebuild(
+    root: Any, kind: dtype, size: tuple[int, ...], stride: tuple[int, ...], offset: int,
+    where: device, requires_grad: bool,
+) -> Tensor:  # fmt: skip
+    """A tensor from pickled parts: flat memory, shape, strides and offset in elements."""
+    backend = backends.get(where.type)
+    flat = Tensor(backend.from_host(root))
+    out = F.as_strided(flat, size, stride, offset).detach()
+    out._requires_grad = requires_grad
+    return out
+
+
+@composite(public="m")
+def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
+    """Pickle: values, dtype, shape and `requires_grad`; history is refused like deepcopy's."""
+    if not self.is_leaf:
+        raise RuntimeError(
+            "only graph leaves can be pickled; use tensor.detach() (this one was made by "
+            f"{self.grad_fn})"
+        )
+    host = backends.of(self.array).to_host(self.array)
+    flat = host.reshape(-1) if host.flags.c_contiguous else host.flatten()
+    strides, n = [], 1
+    for size in reversed(self.shape):
+        strides.append(n)
+        n *= max(size, 1)
+    return rebuild, (
+        flat, self.dtype, tuple(self.shape), tuple(reversed(strides)), 0, self.device,
+        self._requires_grad,
+    )  # fmt: skip
+
+
+@composite(public="m")
+def numel(self: Tensor) -> int:
+    """The number of elements."""
+    return int(self.array.size)
+
+
+@composite(public="m")
+def element_size(self: Tensor) -> int:
+    """Bytes per element."""
+    return int(self.array.dtype.itemsize)
+
+
+@composite(public="m", aliases=("Tensor.ndimension",))
+def dim(self: Tensor) -> int:
+    """The number of dimensions."""
+    return int(self.array.ndim)
+
+
+@composite(public="fm")
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the dtype is floating."""
+    return input.dtype.is_floating_point
+
+
+@composite(public="fm")
+def is_complex(input: Tensor) -> bool:
+    """Whether the dtype is complex."""
+    return input.dtype.is_complex
+
+
+@composite(public="fm")
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the single value is not zero."""
+    return bool(input)
+
+
+@composite(public="f")
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype that arithmetic on the two operands has."""
+    return F.add(tensor1, tensor2).dtype
+
+
+@composite(public="m")
+def get_device(self: Tensor) -> int:
+    """The device index, -1 on the CPU."""
+    index = self.device.index
+    return -1 if index is None else index

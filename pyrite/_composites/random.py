@@ -1,0 +1,508 @@
+"""Functions and in-place methods that draw random numbers.
+
+Each call takes one (seed, offset) from `generator=`, or else from the generator that draws at the
+moment (`pyrite.random`). A generator may be used with tensors of any device.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backends
+from .._device import device as device_
+from .._dtypes import as_dtype, bool_, finfo, float64, get_default_dtype, iinfo, int64
+from .._dtypes import dtype as dtype_
+from .._inplace import check_writable, write_back, write_out
+from .._tensor import F, Tensor
+from ..random import Generator, current_generator
+from ._register import composite
+
+# Whole numbers up to 2**digits are exact in a floating type.
+_DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+
+
+def _call(name: str, generator: Generator | None) -> tuple[int, int]:
+    """The (seed, offset) of this call."""
+    if generator is None:
+        return current_generator().advance()
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"{name}(): argument 'generator' must be pyrite.Generator, not "
+            f"{type(generator).__name__}; make one with pyrite.Generator().manual_seed(0)"
+        )
+    return generator.advance()
+
+
+def _integer(name: str, argument: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        kind = type(value).__name__
+        raise TypeError(f"{name}(): argument '{argument}' must be int, not {kind}") from None
+
+
+def _sizes(name: str, size: Any) -> tuple[int, ...]:
+    """A shape from the `size` argument, or from the positional ones."""
+    if isinstance(size, Sequence) and len(size) == 1 and isinstance(size[0], tuple | list):
+        size = size[0]
+    if not isinstance(size, tuple | list):
+        kind = type(size).__name__
+        raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {kind}")
+    shape = tuple([_integer(name, "size", n) for n in size])
+    if any(n < 0 for n in shape):
+        least = min(shape)
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {least}: {list(shape)}"
+        )
+    return shape
+
+
+def _floating(name: str, dtype: dtype_) -> dtype_:
+    if not dtype.is_floating_point:
+        raise RuntimeError(
+            f'"{name}" not implemented for {dtype}: it draws floating-point numbers; give a '
+            "floating dtype, or use randint or random_ for integers"
+        )
+    return dtype
+
+
+def _kind(name: str, dtype: dtype_ | None, out: Tensor | None, default: dtype_) -> dtype_:
+    """The dtype of a factory's result."""
+    if out is None:
+        return default if dtype is None else as_dtype(dtype)
+    if dtype is not None and out.dtype is not dtype:
+        raise RuntimeError(
+            f"{name}(): dtype {dtype} does not match dtype of out parameter ({out.dtype})"
+        )
+    return out.dtype
+
+
+def _finish(name: str, result: Tensor, out: Tensor | None, requires_grad: bool) -> Tensor:
+    result = result if out is None else write_out(name, result, out)
+    return result.requires_grad_() if requires_grad else result
+
+
+def _continuous(
+    name: str, op: str, size: Any, generator: Any, out: Any, dtype: Any, device: Any, grad: bool
+) -> Tensor:
+    """`rand` and `randn`."""
+    if size == ():
+        raise TypeError(f"{name}() missing 1 required positional argument: 'size'")
+    kind = _floating(name, _kind(name, dtype, out, get_default_dtype()))
+    shape = _sizes(name, size)
+    place = device if out is None else out.device
+    result = getattr(F, op)(shape, kind, *_call(name, generator), device=place)
+    return _finish(name, result, out, grad)
+
+
+@composite(public="f")
+def rand(
+    *shape: Any,
+    size: Sequence[int] | None = None,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Uniform numbers in [0, 1) of shape `size`, given as ints or as one tuple.
+
+    `layout` and `pin_memory` have no effect. RuntimeError for a dtype that is not floating.
+    """
+    size = shape if size is None else (_sizes("rand", size),)
+    return _continuous("rand", "uniform", size, generator, out, dtype, device, requires_grad)
+
+
+@composite(public="f")
+def randn(
+    *shape: Any,
+    size: Sequence[int] | None = None,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Standard normal numbers of shape `size`, given as ints or as one tuple.
+
+    `layout` and `pin_memory` have no effect. RuntimeError for a dtype that is not floating.
+    """
+    size = shape if size is None else (_sizes("randn", size),)
+    return _continuous("randn", "normal", size, generator, out, dtype, device, requires_grad)
+
+
+@composite(public="f")
+def randint(
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Integers in [low, high) of shape `size`; `randint(high, size)` starts at 0.
+
+    RuntimeError for an empty range or one that the dtype (default int64) cannot hold.
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    kind = _kind("randint", dtype, out, int64)
+    bounds = _bounds("randint", kind, low, high)
+    place = device if out is None else out.device
+    shape = _sizes("randint", size)
+    result = F.integers(shape, kind, *_call("randint", generator), *bounds, device=place)
+    return _finish("randint", result, out, requires_grad)
+
+
+def _bounds(name: str, dtype: dtype_, low: Any, high: Any) -> tuple[int, int]:
+    """The checked range [low, high) of integers."""
+    first, last = ("from", "to") if name == "random_" else ("low", "high")
+    low, high = _integer(name, first, low), _integer(name, last, high)
+    if low >= high:
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    least, most = _limits(dtype)
+    for text, value in (("from", low), ("to - 1", high - 1)):
+        if not least <= value <= most:
+            raise RuntimeError(
+                f"{text} is out of bounds for {dtype}: {name}() got {value}, expected a number "
+                f"in [{least}, {most}]; give a wider dtype"
+            )
+    return low, high
+
+
+def _limits(dtype: dtype_) -> tuple[int, int]:
+    if dtype is bool_:
+        return 0, 1
+    if dtype.is_floating_point:
+        most = int(finfo(dtype).max)
+        return max(-most, -(1 << 63)), min(most, (1 << 63) - 1)
+    info = iinfo(dtype)
+    return info.min, info.max
+
+
+@composite(public="f")
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The integers 0 to n - 1 in random order (default int64)."""
+    (n,) = _sizes("randperm", (_integer("randperm", "n", n),))
+    kind = _kind("randperm", dtype, out, int64)
+    most = 1 << _DIGITS[kind.name] if kind.is_floating_point else _limits(kind)[1]
+    if n - 1 > most:
+        raise RuntimeError(f"n cannot be greater than {most + 1} for {kind}, got {n}")
+    place = device if out is None else out.device
+    result = F.permutation(n, kind, *_call("randperm", generator), device=place)
+    return _finish("randperm", result, out, requires_grad)
+
+
+def _like(input: Any, name: str, dtype: Any, device: Any) -> dict[str, Any]:
+    """Size, dtype and device of `input` unless given."""
+    if not isinstance(input, Tensor):
+        kind = type(input).__name__
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
+    return {
+        "size": tuple(input.shape),
+        "dtype": input.dtype if dtype is None else dtype,
+        "device": input.device if device is None else device,
+    }
+
+
+@composite(public="f")
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """`rand` with the shape, dtype and device of `input`."""
+    like = _like(input, "rand_like", dtype, device)
+    return rand(generator=generator, requires_grad=requires_grad, **like)
+
+
+@composite(public="f")
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """`randn` with the shape, dtype and device of `input`."""
+    like = _like(input, "randn_like", dtype, device)
+    return randn(generator=generator, requires_grad=requires_grad, **like)
+
+
+@composite(public="f")
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """`randint` with the shape, dtype and device of `input`; one bound is `high`."""
+    like = _like(input, "randint_like", dtype, device)
+    return randint(low, high, generator=generator, requires_grad=requires_grad, **like)
+
+
+@composite(public="f")
+def normal(
+    mean: Tensor | float,
+    std: Tensor | float = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype_ | None = None,
+    layout: Any = None,
+    device: device_ | str | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Normal numbers: one per element of the tensors `mean` and `std`, or of shape `size`.
+
+    The result of tensors has the dtype of `mean`, or of `std` where only that is a tensor, and no
+    history. RuntimeError for a negative standard deviation.
+    """
+    tensors = [t.detach() for t in (mean, std) if isinstance(t, Tensor)]
+    if bool(tensors) is (size is not None):
+        raise TypeError(
+            "normal() takes (Tensor mean, Tensor or float std), (float mean, Tensor std) or "
+            f"(float mean, float std, tuple size), got mean {type(mean).__name__}, std "
+            f"{type(std).__name__}, size {type(size).__name__}"
+        )
+    _check_deviation(std)
+    if not tensors:
+        kind = _floating("normal", _kind("normal", dtype, out, get_default_dtype()))
+        place = device if out is None else out.device
+        shape, call = _sizes("normal", size), _call("normal", generator)
+        result = F.normal(shape, kind, *call, float(mean), float(std), device=place)
+        return _finish("normal", result, out, requires_grad)
+    kind = _floating("normal", tensors[0].dtype)
+    shape = tuple((tensors[0] if len(tensors) == 1 else F.add(*tensors)).shape)
+    noise = F.normal(shape, kind, *_call("normal", generator), device=tensors[0].device)
+    mean, std = (t.detach() if isinstance(t, Tensor) else t for t in (mean, std))
+    result = F.cast(F.add(F.mul(noise, std), mean), kind)
+    return _finish("normal", result, out, False)
+
+
+def _check_deviation(std: Tensor | float) -> None:
+    if isinstance(std, Tensor):
+        if bool((std.array < 0).any()):
+            raise RuntimeError("normal expects all elements of std >= 0.0, got a negative one")
+    elif not std >= 0.0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+
+
+def _chance(p: Any, shape: tuple[int, ...], dtype: dtype_, like: Tensor, call: Any) -> Tensor:
+    """Zeros and ones, one with probability p (a number, or a tensor of `shape`)."""
+    if not isinstance(p, Tensor):
+        if not 0.0 <= p <= 1.0:
+            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+        place = backends.get(like.device.type)
+        p = Tensor(place.asarray(float(p), float64.numpy))
+    return F.bernoulli(p, shape, dtype, *call)
+
+
+@composite(public="fm", out=True)
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -> Tensor:
+    """1 with the probability that `input` gives for each element (or `p` for all), else 0.
+
+    The result has the shape and dtype of `input`. RuntimeError for a probability outside [0, 1].
+    """
+    like = _like(input, "bernoulli", None, None)
+    chance = input if p is None else p
+    if p is None:
+        _floating("bernoulli", input.dtype)
+    call = _call("bernoulli", generator)
+    return _chance(chance, like["size"], input.dtype, input, call)
+
+
+@composite(public="fm", out=True)
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+) -> Tensor:
+    """Indices of the last dim drawn with the weights `input` (n,) or (m, n): int64, (..., samples).
+
+    Weights need not sum to 1. RuntimeError for negative, infinite or all-zero weights, and for
+    more samples than categories without replacement.
+    """
+    _like(input, "multinomial", None, None)
+    num_samples = _integer("multinomial", "num_samples", num_samples)
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{input.dtype}; convert it with .float()"
+        )
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"prob_dist must be 1 or 2 dim, got shape {list(input.shape)}")
+    if num_samples <= 0:
+        raise RuntimeError(f"cannot sample n_sample <= 0 samples, got {num_samples}")
+    if num_samples > input.shape[-1] and not (replacement and input.shape[-1]):
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement: "
+            f"{num_samples} of {input.shape[-1]}; pass replacement=True, or ask for fewer"
+        )
+    call = _call("multinomial", generator)
+    return F.multinomial(input.detach(), num_samples, bool(replacement), *call)
+
+
+# ---- in place
+
+
+def _fill(self: Tensor, name: str, op: str, generator: Any, *attributes: Any) -> Tensor:
+    """Overwrite `self` with the draws of `op`; its history ends here, as in torch."""
+    check_writable(self)
+    call = _call(name, generator)
+    draws = getattr(F, op)(tuple(self.shape), self.dtype, *call, *attributes, device=self.device)
+    return write_back(self, draws, name)
+
+
+def _number(name: str, argument: str, value: Any) -> float:
+    if isinstance(value, Tensor) and value.ndim:
+        raise TypeError(f"{name}(): argument '{argument}' must be float, not Tensor")
+    return float(value)
+
+
+def _positive(name: str, argument: str, value: Any) -> float:
+    if not value > 0.0:
+        raise RuntimeError(f"{name} expects {argument} > 0.0, but found {argument}={value}")
+    return _number(name, argument, value)
+
+
+@composite(public="m", name="uniform_")
+def uniform_(
+    self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with uniform numbers in [from_, to)."""
+    low, high = _number("uniform_", "from", from_), _number("uniform_", "to", to)
+    most = finfo(_floating("uniform_", self.dtype)).max
+    for text, value in (("from", low), ("to", high)):
+        if not abs(value) <= most:
+            raise RuntimeError(f"{text} is out of bounds for {self.dtype}: uniform_() got {value}")
+    if not 0.0 <= high - low <= most:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range with to - from in [0, {most:g}], but "
+            f"found from={low} and to={high}"
+        )
+    return _fill(self, "uniform_", "uniform", generator, low, high)
+
+
+@composite(public="m", name="normal_")
+def normal_(
+    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with normal numbers of the given mean and standard deviation."""
+    _floating("normal_", self.dtype)
+    mean, std = _number("normal_", "mean", mean), _number("normal_", "std", std)
+    _check_deviation(std)
+    return _fill(self, "normal_", "normal", generator, mean, std)
+
+
+@composite(public="m", name="exponential_")
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with exponential numbers of rate `lambd`."""
+    _floating("exponential_", self.dtype)
+    rate = _positive("exponential_", "lambda", lambd)
+    return _fill(self, "exponential_", "exponential", generator, rate)
+
+
+@composite(public="m", name="cauchy_")
+def cauchy_(
+    self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with Cauchy numbers."""
+    _floating("cauchy_", self.dtype)
+    place, scale = _number("cauchy_", "median", median), _positive("cauchy_", "sigma", sigma)
+    return _fill(self, "cauchy_", "cauchy", generator, place, scale)
+
+
+@composite(public="m", name="log_normal_")
+def log_normal_(
+    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with exp of normal numbers; exp is the backend's, equal on all within its rounding."""
+    check_writable(self)
+    kind = _floating("log_normal_", self.dtype)
+    mean, std = _number("log_normal_", "mean", mean), _positive("log_normal_", "std", std)
+    call = _call("log_normal_", generator)
+    draws = F.normal(tuple(self.shape), kind, *call, mean, std, device=self.device)
+    return write_back(self, F.exp(draws), "log_normal_")
+
+
+@composite(public="m", name="geometric_")
+def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Fill with the number of trials up to the first success of probability p: 1, 2, ..."""
+    if not 0.0 < p < 1.0:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    return _fill(self, "geometric_", "geometric", generator, _number("geometric_", "p", p))
+
+
+@composite(public="m", name="random_")
+def random_(
+    self: Tensor, from_: Any = None, to: Any = ..., *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with integers: `random_(to)` in [0, to), `random_(from, to)` in [from, to).
+
+    Without bounds, or with `to` None, up to the dtype's largest value; for floating types up to
+    2**digits, below which all integers are exact.
+    """
+    kind = self.dtype
+    most = 1 << _DIGITS[kind.name] if kind.is_floating_point else _limits(kind)[1]
+    if to is ...:  # no bound, or the upper one alone
+        from_, to = 0, from_
+    low, high = _bounds(
+        "random_", kind, 0 if from_ is None else from_, most + 1 if to is None else to
+    )
+    return _fill(self, "random_", "integers", generator, low, high)
+
+
+@composite(public="m", name="bernoulli_")
+def bernoulli_(
+    self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with 1 at probability p (a number, or a tensor that broadcasts to this one), else 0."""
+    check_writable(self)
+    if isinstance(p, Tensor):
+        _floating("bernoulli_", p.dtype)
+        p = p.detach() if p.ndim == 0 else p.detach().expand(self.shape)
+    call = _call("bernoulli_", generator)
+    return write_back(self, _chance(p, tuple(self.shape), self.dtype, self, call), "bernoulli_")

@@ -1,0 +1,59 @@
+"""Ops that make tensors from nothing; the device comes with the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backends
+from .._device import device
+from .._dtypes import dtype as Dtype
+from .table import Array, op
+
+
+@op(kind="create")
+def empty(xp: Any, size: tuple[int, ...], dtype: Dtype) -> Array:
+    """Uninitialised memory."""
+    return xp.empty(size, dtype.numpy)
+
+
+@op(kind="create")
+def full(xp: Any, size: tuple[int, ...], fill_value: Any, dtype: Dtype) -> Array:
+    """Every element `fill_value`."""
+    return xp.full(size, xp.asarray(fill_value).astype(dtype.numpy))
+
+
+@op(kind="create")
+def arange(xp: Any, start: Any, end: Any, step: Any, dtype: Dtype) -> Array:
+    """`start, start + step, ...` below `end`."""
+    if dtype.is_floating_point:
+        n = max(0, -int(-((end - start) / step) // 1))
+        return (start + xp.arange(n, dtype="float64") * step).astype(dtype.numpy)
+    return xp.arange(start, end, step, dtype="int64").astype(dtype.numpy)
+
+
+@op(kind="create")
+def linspace(xp: Any, start: Any, end: Any, steps: int, dtype: Dtype) -> Array:
+    """`steps` values from `start` to `end`, both included; the two halves count from their end."""
+    index = xp.arange(steps, dtype="float64")
+    step = (end - start) / max(steps - 1, 1)
+    out = xp.where(index < steps // 2 + steps % 2, start + step * index, end - step * (steps - 1 - index))
+    if steps == 1:
+        out = xp.full((1,), float(start))
+    return out.astype(dtype.numpy)
+
+
+@op(kind="create")
+def eye(xp: Any, n: int, m: int, dtype: Dtype) -> Array:
+    """Ones on the diagonal of an n×m matrix of zeros."""
+    return xp.eye(n, m, dtype=dtype.numpy)
+
+
+@op(kind="move", public="")
+def to_device(xp: Any, input: Array, target: device, source: device) -> Array:
+    """A copy on another device; the gradient comes back to `source`."""
+    here, there = backends.of(input), backends.get(target.type)
+    there.set_device(target.index)
+    return there.from_host(here.to_host(input))
+
+
+to_device.vjp(input=lambda F, g, target, source: F.to_device(g, source, target))

@@ -1,0 +1,309 @@
+"""The Numba side of the compiled kernels: types, options, atomics and the parallel region.
+
+Imported when the first kernel is compiled or loaded, never before: it imports numba. Beside the
+public interface it uses `compile_subroutine` and `call_internal_no_propagate` of Numba's target
+context, and LLVM IR for what Numba's language lacks; `_jit` turns kernels off if they are gone.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload, register_jitable
+
+from . import _math
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+POINTER = ir.IntType(8).as_pointer()
+REGION = ir.FunctionType(ir.VoidType(), [POINTER])
+
+# Processor -> the instruction for a waiting loop, with its operand.
+PAUSE: dict[str, tuple[Any, ...]] = {
+    "x86_64": ("llvm.x86.sse2.pause",),
+    "amd64": ("llvm.x86.sse2.pause",),
+    "aarch64": ("llvm.aarch64.hint", I32(1)),
+    "arm64": ("llvm.aarch64.hint", I32(1)),
+}
+
+# Annotations of a loop -> Numba types; T is the loop's floating type.
+TYPES: dict[str, Callable[[Any], Any]] = {
+    "Vector": lambda t: t[::1],
+    "Matrix": lambda t: t[:, ::1],
+    "Cube": lambda t: t[:, :, ::1],
+    "Scalar": lambda t: t,
+    "Doubles": lambda t: types.float64[::1],
+    "Ints": lambda t: types.int64[::1],
+    "Table": lambda t: types.int64[:, ::1],
+    "Flags": lambda t: types.boolean[::1],
+    "Place": lambda t: types.uintp,
+    "int": lambda t: types.int64,
+    "float": lambda t: types.float64,
+    "bool": lambda t: types.boolean,
+}
+
+
+def numba_types(annotations: list[str], kind: str) -> list[Any]:
+    """The Numba types of a loop's parameters for `kind`, "float32" or "float64"."""
+    return [TYPES[a](getattr(types, kind)) for a in annotations]
+
+
+# --- the language's missing words -----------------------------------------------------------
+
+
+def _shared_word(method: str, *options: str) -> Any:
+    """An atomic read-modify-write on the 64-bit word at an address; returns the old value."""
+
+    @intrinsic
+    def word(typing: Any, address: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            target = builder.inttoptr(args[0], I64.as_pointer())
+            return builder.atomic_rmw(method, target, args[1], "seq_cst")
+
+        return types.int64(types.int64, types.int64), generate
+
+    return word
+
+
+add, swap, keep_bits = _shared_word("add"), _shared_word("xchg"), _shared_word("and")
+
+
+@intrinsic
+def load(typing: Any, address: Any) -> Any:
+    """Atomic read of the word at `address`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(args[0], I64.as_pointer()), "seq_cst", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def replace(typing: Any, address: Any, old: Any, new: Any) -> Any:
+    """Compare and swap: write `new` where `old` still stands; whether it did."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = builder.inttoptr(args[0], I64.as_pointer())
+        pair = builder.cmpxchg(target, args[1], args[2], "seq_cst", "seq_cst")
+        return builder.extract_value(pair, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def pause(typing: Any) -> Any:
+    """Tell the core that this is a waiting loop."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name, *hint = PAUSE.get(platform.machine().lower(), (None,))
+        if name:
+            kind = ir.FunctionType(ir.VoidType(), [I32] * len(hint))
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), hint)
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def call_region(typing: Any, function: Any, data: Any) -> Any:
+    """Call the C function `void function(void *data)` at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = builder.inttoptr(args[0], REGION.as_pointer())
+        builder.call(function, [builder.inttoptr(args[1], POINTER)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+def _system_call(symbol: str) -> Any:
+    """`symbol(descriptor, address, count)` of the C library: read or write."""
+
+    @intrinsic
+    def transfer(typing: Any, descriptor: Any, address: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.FunctionType(I64, [I32, POINTER, I64])
+            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
+            target = builder.inttoptr(args[1], POINTER)
+            return builder.call(function, [builder.trunc(args[0], I32), target, args[2]])
+
+        return types.int64(types.int64, types.int64, types.int64), generate
+
+    return transfer
+
+
+_read, _write = _system_call("pyrite_read"), _system_call("pyrite_write")
+
+
+def _float_pair(name: str) -> Any:
+    @intrinsic
+    def pair(typing: Any, x: Any, y: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = args[0].type
+            shape = ir.FunctionType(kind, [kind, kind])
+            function = builder.module.declare_intrinsic(f"llvm.{name}", [kind], shape)
+            return builder.call(function, args)
+
+        return x(x, x), generate
+
+    return pair
+
+
+_maximum, _minimum = _float_pair("maximum"), _float_pair("minimum")
+
+
+@intrinsic
+def _power_of_two(typing: Any, n: Any) -> Any:
+    """2**n as float32 for -126 <= n <= 127, by its exponent bits (Numba's << would widen)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.shl(builder.add(args[0], I32(127)), I32(23))
+        return builder.bitcast(bits, ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+overload(_math.fmax)(lambda x, y: lambda x, y: _maximum(x, y))
+overload(_math.fmin)(lambda x, y: lambda x, y: _minimum(x, y))
+overload(_math.power_of_two)(lambda n: lambda n: _power_of_two(n))
+
+
+def register(function: Callable[..., Any], fastmath: frozenset[str]) -> None:
+    """Let compiled code call a plain function."""
+    register_jitable(error_model="numpy", fastmath=set(fastmath))(function)
+
+
+# --- the parallel region --------------------------------------------------------------------
+
+
+@intrinsic
+def fork(typing: Any, function: Any, args: Any, n: Any, chunk: Any, pool: Any) -> Any:
+    """Run `function(*args, lo, hi)` over [0, n) in chunks, on the threads of `pool` (0: here).
+
+    The region's record (next index, n, chunk, arguments) lies on the caller's stack. Whoever runs
+    the region, one thread or many, takes chunks by an atomic addition until none is left.
+    """
+    inner = types.void(*args, n, n)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _, packed, n, chunk, pool = values
+        compiled = context.compile_subroutine(builder, function.dispatcher.py_func, inner)
+        record = ir.LiteralStructType([I64, I64, I64, context.get_value_type(args)])
+        spot = cgutils.alloca_once(builder, record)
+        for i, value in enumerate([I64(0), n, chunk, packed]):
+            builder.store(value, cgutils.gep_inbounds(builder, spot, 0, i))
+        region = _region(context, builder.module, compiled, inner, record, len(args))
+        data = builder.bitcast(spot, POINTER)
+        with builder.if_else(cgutils.is_null(builder, pool)) as (alone, together):
+            with alone:
+                builder.call(region, [data])
+            with together:
+                kind = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
+                launch = cgutils.get_or_insert_function(builder.module, kind, "pyrite_launch")
+                words = [builder.ptrtoint(p, I64) for p in (region, data)]
+                builder.call(launch, [pool, *words])
+        return context.get_dummy_value()
+
+    return types.void(function, args, n, n, types.int64), generate
+
+
+def _region(
+    context: Any, module: Any, compiled: Any, signature: Any, record: Any, count: int
+) -> Any:
+    """The C function of one parallel region: take chunks and run the loop until none is left."""
+    region = ir.Function(module, REGION, module.get_unique_name("region"))
+    region.linkage = "internal"
+    builder = ir.IRBuilder(region.append_basic_block())
+    spot = builder.bitcast(region.args[0], record.as_pointer())
+    field = [cgutils.gep_inbounds(builder, spot, 0, i) for i in range(4)]
+    n, chunk, packed = (builder.load(f) for f in field[1:])
+    args = cgutils.unpack_tuple(builder, packed, count)
+    take, work, done = (region.append_basic_block() for _ in range(3))
+    builder.branch(take)
+    builder.position_at_end(take)
+    lo = builder.atomic_rmw("add", field[0], chunk, "seq_cst")
+    builder.cbranch(builder.icmp_signed("<", lo, n), work, done)
+    builder.position_at_end(work)
+    hi = builder.add(lo, chunk)
+    hi = builder.select(builder.icmp_signed("<", hi, n), hi, n)
+    context.call_internal_no_propagate(builder, compiled.fndesc, signature, [*args, lo, hi])
+    builder.branch(take)
+    builder.position_at_end(done)
+    builder.ret_void()
+    return region
+
+
+# --- the threads' side of the pool ----------------------------------------------------------
+
+# Words of the pool's shared record, each on a cache line of its own (addresses in bytes).
+# WORD: generation << 16 | threads that entered << 1 | open. A thread may enter a region only by
+# a compare-and-swap of this word while it is open; the launching thread closes it, then waits for
+# those who entered. So a thread that wakes late touches nothing, and nobody waits for it.
+WORD, DONE, SLEEPERS, JOB, LIMIT, SPINS, READ_END, WRITE_END, BYTES = range(0, 9 * 64, 64)
+
+
+@njit(nogil=True)
+def _is_new(word: int, seen: int) -> bool:
+    return (word & 1) == 1 and (word >> 16) != seen
+
+
+@njit(nogil=True)
+def _withdraw(pool: int) -> bool:
+    """Take one entry off the sleepers' count; False where the waker already took it."""
+    n = load(pool + SLEEPERS)
+    while n > 0:
+        if replace(pool + SLEEPERS, n, n - 1):
+            return True
+        n = load(pool + SLEEPERS)
+    return False
+
+
+@njit(nogil=True)
+def _wait(pool: int, seen: int) -> int:
+    """Spin, then sleep on the pipe, until there is a region newer than `seen`."""
+    while True:
+        for _ in range(load(pool + SPINS)):
+            word = load(pool + WORD)
+            if _is_new(word, seen):
+                return word
+            pause()
+        add(pool + SLEEPERS, 1)
+        asleep = not _is_new(load(pool + WORD), seen) or not _withdraw(pool)
+        if asleep and _read(load(pool + READ_END), pool + BYTES, 1) != 1:
+            return -1
+
+
+def worker(pool: int, index: int) -> None:
+    """The life of pool thread `index`; it returns when the pipe is closed."""
+    seen = 0
+    while True:
+        word = _wait(pool, seen)
+        if word < 0:
+            return
+        seen = word >> 16
+        while index < load(pool + LIMIT) and (word & 1) == 1 and (word >> 16) == seen:
+            if replace(pool + WORD, word, word + 2):
+                call_region(load(pool + JOB), load(pool + JOB + 8))
+                add(pool + DONE, 1)
+                break
+            word = load(pool + WORD)
+
+
+def launch(pool: int, region: int, data: int) -> None:
+    """Open a region, run it, and wait for the threads that entered it."""
+    swap(pool + JOB, region)
+    swap(pool + JOB + 8, data)
+    swap(pool + DONE, 0)
+    word = (((load(pool + WORD) >> 16) + 1) << 16) + 1
+    swap(pool + WORD, word)
+    sleepers = swap(pool + SLEEPERS, 0)
+    if sleepers > 0:
+        _write(load(pool + WRITE_END), pool + BYTES, sleepers)
+    call_region(region, data)
+    entered = (keep_bits(pool + WORD, -2) & 0xFFFF) >> 1
+    while load(pool + DONE) != entered:
+        pause()

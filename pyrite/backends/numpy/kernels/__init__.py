@@ -1,0 +1,19 @@
+"""Kernels of the NumPy backend: `KERNELS` maps an op's name to a function of raw arrays.
+
+A kernel has its op's signature without `xp`, and returns NotImplemented where the generic kernel
+serves better: small arrays, other dtypes, strided memory. All are loops compiled by Numba; without
+it there are none.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .. import _jit
+from ._registry import KERNELS as KERNELS
+
+FAMILIES = ("pointwise", "reduce", "softmax")
+
+if _jit.available():
+    for _family in FAMILIES:
+        import_module(f".{_family}", __name__)
