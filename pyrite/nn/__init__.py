@@ -1,0 +1,10 @@
+"""Layers, losses and what models are built from."""
+
+from __future__ import annotations
+
+from .._tensor import Parameter as Parameter
+from . import functional as functional
+from . import init as init
+from . import modules as modules
+from . import utils as utils
+from .modules import *  # noqa: F403

@@ -1,0 +1,13 @@
+"""Shared by all tests: the strict backend, and torch as oracle where it is installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pyrite
+from strict_backend import StrictBackend
+
+pyrite.backends.register(StrictBackend())

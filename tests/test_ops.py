@@ -1,0 +1,316 @@
+"""Every op of the table on every backend: value, dtype, first and second derivative."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+import samples
+from samples import SAMPLES, A, Sample
+
+import pyrite
+from pyrite._dtypes import from_numpy_dtype
+from pyrite._ops.table import TABLE
+from pyrite._tensor import F, Tensor
+
+try:
+    import torch
+except ImportError:
+    torch = None  # type: ignore[assignment]
+
+for _module in pkgutil.iter_modules(samples.__path__):
+    importlib.import_module(f"samples.{_module.name}")
+
+# Ops without array operands or result have tests of their own.
+OTHER_TESTS = {"create": "test_creation", "random": "test_random", "update": "test_optim"}
+INTERNAL = {"constant", "tie"}
+TESTED = sorted(n for n, op in TABLE.items() if op.kind not in OTHER_TESTS and n not in INTERNAL)
+TOLERANCE = {
+    "float64": (1e-7, 1e-9), "float32": (2e-5, 2e-5), "float16": (2e-3, 2e-3),
+    "bfloat16": (2e-2, 2e-2),
+}  # fmt: skip
+
+
+def _cases(differentiable: bool = False) -> list[Any]:
+    found = []
+    for name in TESTED:
+        if differentiable and not TABLE[name].differentiable:
+            continue
+        for i, sample in enumerate(SAMPLES.get(name, [])):
+            marks = [pytest.mark.full] if sample.full else []
+            found.append(pytest.param(name, sample, id=f"{name}-{i}", marks=marks))
+    return found
+
+
+def _array(rng: np.random.Generator, a: A, kind: str) -> np.ndarray:
+    """The operand's values in the memory layout asked for."""
+    if a.values is not None:
+        values = np.array(a.values)
+        return values.astype(kind) if a.kind == "float" else values
+    shape = {"T": a.shape[::-1], "step": (*a.shape[:-1], 2 * a.shape[-1])}.get(a.layout, a.shape)
+    if a.kind == "bool":
+        out = rng.integers(0, 2, shape).astype(bool)
+    elif a.kind == "int":
+        out = rng.integers(int(a.low), max(int(a.high), int(a.low) + 1), shape)
+    else:
+        out = rng.uniform(a.low, a.high, shape).astype(kind)
+    if a.layout == "T":
+        return out.T
+    return out[..., ::2] if a.layout == "step" else out
+
+
+def _build(sample: Sample, key: str, kind: str, make: Any) -> tuple[list[Any], dict[str, Any], list]:
+    """Arguments with operands made by `make(array, needs_grad)`; also the operands that need one."""
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    wanted: list[Any] = []
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, A):
+            grad = value.grad and value.kind == "float"
+            out = make(_array(rng, value, kind), grad)
+            wanted.extend([out] if grad else [])
+            return out
+        if isinstance(value, list | tuple) and any(isinstance(v, A) for v in value):
+            return type(value)(convert(v) for v in value)
+        return value
+
+    args = [convert(a) for a in sample.args]
+    kwargs = {k: convert(v) for k, v in sample.kwargs.items()}
+    return args, kwargs, wanted
+
+
+def _pyrite(device: str = "cpu", kind: str = "float32", grads: bool = False) -> Any:
+    def make(array: np.ndarray, grad: bool) -> Tensor:
+        t = pyrite.from_numpy(np.array(array, order="K")).to(device)
+        if t.dtype.is_floating_point and t.dtype.name != kind:
+            t = t.to(getattr(pyrite, kind))
+        return t.requires_grad_(grad and grads)
+
+    return make
+
+
+def _torch(kind: str = "float32", grads: bool = False) -> Any:
+    def make(array: np.ndarray, grad: bool) -> Any:
+        t = torch.from_numpy(np.array(array, order="K"))
+        if t.is_floating_point():
+            t = t.to(getattr(torch, kind))
+        return t.requires_grad_(grad and grads)
+
+    return make
+
+
+def _oracle(name: str, sample: Sample) -> Any:
+    if sample.torch is None:
+        pytest.skip("internal op: no torch function of its own")
+    if torch is None:
+        pytest.skip("torch is not installed")
+    if callable(sample.torch):
+        return sample.torch
+    found: Any = torch
+    for part in (sample.torch or name).split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _leaves(result: Any) -> list[Any]:
+    """The tensors of a result, in order."""
+    if isinstance(result, tuple | list):
+        return [x for r in result for x in _leaves(r)]
+    return [] if result is None else [result]
+
+
+def _host(t: Any) -> np.ndarray:
+    if isinstance(t, Tensor):
+        return np.array(t.detach().cpu().to(pyrite.float64 if _is_half(t) else t.dtype).numpy())
+    return (t.detach().double() if _is_half(t) else t.detach()).numpy()
+
+
+def _is_half(t: Any) -> bool:
+    return str(t.dtype).split(".")[-1] in ("float16", "bfloat16")
+
+
+def _compare(got: Any, want: Any, kind: str) -> None:
+    ours, theirs = _leaves(got), _leaves(want)
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert tuple(a.shape) == tuple(b.shape)
+        assert str(a.dtype).split(".")[-1] == str(b.dtype).split(".")[-1]
+        rtol, atol = TOLERANCE.get(str(a.dtype).split(".")[-1], (0, 0))
+        np.testing.assert_allclose(_host(a), _host(b), rtol=rtol, atol=atol)
+
+
+def test_every_op_has_samples() -> None:
+    assert [n for n in TESTED if n not in SAMPLES] == []
+    assert [n for n in SAMPLES if n not in TABLE] == []
+
+
+@pytest.mark.parametrize(("name", "sample"), _cases())
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_value_and_dtype(name: str, sample: Sample, kind: str) -> None:
+    oracle = _oracle(name, sample)
+    args, kwargs, _ = _build(sample, name, kind, _torch(kind))
+    want = oracle(*args, **kwargs)
+    args, kwargs, _ = _build(sample, name, kind, _pyrite("cpu", kind))
+    _compare(getattr(F, name)(*args, **kwargs), want, kind)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "sample"), _cases())
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_half_is_float32_rounded_once(name: str, sample: Sample, kind: str) -> None:
+    if not any(p.role != "attr" for p in TABLE[name].params):
+        pytest.skip("no operands")
+    args, kwargs, _ = _build(sample, name, "float32", _pyrite("cpu", kind))
+    halves = _leaves(getattr(F, name)(*args, **kwargs))
+
+    def widen(v: Any) -> Any:
+        if isinstance(v, list | tuple):
+            return type(v)(widen(x) for x in v)
+        return v.float() if isinstance(v, Tensor) and v.dtype.is_floating_point else v
+
+    singles = _leaves(getattr(F, name)(*map(widen, args), **{k: widen(v) for k, v in kwargs.items()}))
+    for half, single in zip(halves, singles, strict=True):
+        if single.dtype is pyrite.float32:
+            assert half.dtype is getattr(pyrite, kind)
+            np.testing.assert_array_equal(_host(half), _host(single.to(half.dtype)))
+
+
+@pytest.mark.parametrize(("name", "sample"), _cases())
+def test_strict_backend_gives_the_same(name: str, sample: Sample) -> None:
+    args, kwargs, wanted = _build(sample, name, "float64", _pyrite("cpu", "float64", grads=True))
+    results = _leaves(getattr(F, name)(*args, **kwargs))
+    args, kwargs, strict_wanted = _build(
+        sample, name, "float64", _pyrite("strict", "float64", grads=True)
+    )
+    strict = _leaves(getattr(F, name)(*args, **kwargs))
+    for a, b in zip(results, strict, strict=True):
+        assert b.device.type == "strict"
+        np.testing.assert_allclose(_host(b), _host(a), rtol=1e-12, atol=1e-13)
+    if not any(r.requires_grad for r in results):
+        return
+    ours = _gradients(results, wanted, name, False)
+    theirs = _gradients(strict, strict_wanted, name, False)
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(_host(b), _host(a), rtol=1e-12, atol=1e-13)
+
+
+def _cotangents(results: list[Any], key: str) -> list[np.ndarray]:
+    rng = np.random.default_rng(zlib.crc32(key.encode()) + 1)
+    return [rng.standard_normal(tuple(r.shape)) for r in results]
+
+
+def _gradients(results: list[Any], wanted: list[Any], key: str, create_graph: bool) -> list[Any]:
+    chosen = [r for r in results if r.requires_grad]
+    kind = chosen[0].dtype
+    cotangents = [
+        pyrite.from_numpy(c).to(kind).to(chosen[0].device) for c in _cotangents(chosen, key)
+    ]
+    return list(
+        pyrite.autograd.grad(
+            chosen, wanted, cotangents, create_graph=create_graph, allow_unused=True
+        )
+    )
+
+
+def _torch_gradients(results: list[Any], wanted: list[Any], key: str, create: bool) -> list[Any]:
+    chosen = [r for r in results if r.requires_grad]
+    cotangents = [torch.from_numpy(np.array(c)).to(chosen[0].dtype) for c in _cotangents(chosen, key)]
+    return list(
+        torch.autograd.grad(chosen, wanted, cotangents, create_graph=create, allow_unused=True)
+    )
+
+
+def _same_gradients(ours: list[Any], theirs: list[Any], kind: str) -> None:
+    rtol, atol = {"float32": (2e-4, 5e-5), "float64": (1e-6, 1e-8)}[kind]
+    for a, b in zip(ours, theirs, strict=True):
+        if b is None or a is None:
+            other = a if b is None else b
+            assert other is None or not np.any(_host(other))
+            continue
+        assert tuple(a.shape) == tuple(b.shape)
+        assert a.dtype is from_numpy_dtype(_host(b).dtype)
+        np.testing.assert_allclose(_host(a), _host(b), rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize(("name", "sample"), _cases(differentiable=True))
+def test_derivatives_equal_torch(name: str, sample: Sample) -> None:
+    oracle = _oracle(name, sample)
+    args, kwargs, t_wanted = _build(sample, name, "float64", _torch("float64", grads=True))
+    if not t_wanted:
+        pytest.skip("the sample has no operand with a gradient")
+    t_results = _leaves(oracle(*args, **kwargs))
+    args, kwargs, wanted = _build(sample, name, "float64", _pyrite("cpu", "float64", grads=True))
+    results = _leaves(getattr(F, name)(*args, **kwargs))
+    first = _gradients(results, wanted, name, True)
+    t_first = _torch_gradients(t_results, t_wanted, name, True)
+    _same_gradients(first, t_first, "float64")
+    t_second = [g for g in t_first if g is not None and g.requires_grad]
+    if not (sample.gradgrad and t_second):
+        return
+    pairs = [(g, t) for g, t in zip(first, t_first, strict=True) if t is not None and t.requires_grad]
+    second = [g for g, _ in pairs if g is not None and g.requires_grad]
+    if len(second) < len(pairs):  # torch keeps a graph of zeros here and there
+        t_values = _torch_gradients([t for _, t in pairs], t_wanted, name, False)
+        if not second:
+            assert all(v is None or not np.any(_host(v)) for v in t_values)
+            return
+    _same_gradients(
+        _gradients(second, wanted, name, False),
+        _torch_gradients([t for g, t in pairs if g is not None and g.requires_grad], t_wanted, name, False),
+        "float64",
+    )
+
+
+@pytest.mark.parametrize(("name", "sample"), _cases(differentiable=True))
+def test_array_mode_equals_tensor_mode(name: str, sample: Sample) -> None:
+    args, kwargs, wanted = _build(sample, name, "float32", _pyrite("cpu", "float32", grads=True))
+    results = _leaves(getattr(F, name)(*args, **kwargs))
+    if not any(r.requires_grad for r in results):
+        return
+    recorded = _gradients(results, wanted, name, True)
+    results = _leaves(getattr(F, name)(*args, **kwargs))
+    for a, b in zip(_gradients(results, wanted, name, False), recorded, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(_host(a), _host(b), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "sample"), _cases(differentiable=True))
+def test_derivatives_numerically(name: str, sample: Sample) -> None:
+    if torch is not None:
+        pytest.skip("checked against torch")
+    args, kwargs, wanted = _build(sample, name, "float64", _pyrite("cpu", "float64", grads=True))
+    results = _leaves(getattr(F, name)(*args, **kwargs))
+    if not any(r.requires_grad for r in results):
+        return
+    chosen = [i for i, r in enumerate(results) if r.requires_grad]
+    weights = _cotangents([results[i] for i in chosen], name)
+    rng = np.random.default_rng(3)
+    for tensor, grad in zip(wanted, _gradients(results, wanted, name, False), strict=True):
+        direction = rng.standard_normal(tuple(tensor.shape))
+        expected = _directional(name, args, kwargs, tensor, direction, chosen, weights)
+        actual = 0.0 if grad is None else float(np.sum(_host(grad) * direction))
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def _directional(
+    name: str, args: Any, kwargs: Any, tensor: Tensor, direction: np.ndarray, chosen: list[int],
+    weights: list[np.ndarray],
+) -> float:  # fmt: skip
+    """The derivative along a direction by central differences."""
+    values = []
+    step = 1e-6
+    saved = tensor.array.copy()
+    for sign in (1, -1):
+        tensor.array[...] = saved + sign * step * direction
+        with pyrite.no_grad():
+            results = _leaves(getattr(F, name)(*args, **kwargs))
+        values.append(sum(np.sum(_host(results[i]) * w) for i, w in zip(chosen, weights, strict=True)))
+    tensor.array[...] = saved
+    return float(values[0] - values[1]) / (2 * step)
