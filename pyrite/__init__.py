@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 from . import _exports, backends
@@ -13,6 +14,10 @@ from ._dtypes import (
 )  # fmt: skip
 from ._dtypes import bool_ as bool  # noqa: A004
 from ._errors import OutOfMemoryError
+from ._formats import (
+    channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format,
+    strided,
+)  # fmt: skip
 from ._repr import set_printoptions
 from ._tensor import Size, Tensor
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
@@ -23,15 +28,23 @@ from .autograd.modes import (
 
 __version__ = "0.1.0"
 
+pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
+newaxis = None
+
 half, float, double = float16, float32, float64  # noqa: A001
 short, int, long = int16, int32, int64  # noqa: A001
 
 _exports.build()
 _SUBMODULES = frozenset((
-    "autograd", "backends", "data", "linalg", "nn", "optim", "random", "serialization", "special",
+    "autograd", "backends", "cuda", "data", "linalg", "nn", "optim", "random", "serialization", "special",
     "utils", "vision",
 ))  # fmt: skip
-_FROM = {"save": "serialization", "load": "serialization"}
+_FROM = {
+    "save": "serialization", "load": "serialization", "Generator": "random",
+    "manual_seed": "random", "seed": "random", "initial_seed": "random",
+    "get_rng_state": "random", "set_rng_state": "random", "default_generator": "random",
+    "set_num_threads": "backends.numpy._threads", "get_num_threads": "backends.numpy._threads",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -132,6 +132,24 @@ def _operator(name: str, target: str) -> None:
             )  # fmt: skip
 
 
+def door(
+    space: str, scope: dict[str, Any]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a module that shows one space's functions."""
+    makers = EXPORTS.setdefault(space, {})
+
+    def __getattr__(name: str) -> Any:
+        if name not in makers:
+            raise AttributeError(f"module {scope['__name__']!r} has no attribute {name!r}")
+        function = scope[name] = makers[name]()
+        return function
+
+    def __dir__() -> list[str]:
+        return sorted({*scope, *makers})
+
+    return __getattr__, __dir__
+
+
 def build() -> None:
     """Fill `EXPORTS` and the methods of `Tensor`; done once, at import."""
     install()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from . import backends
 from ._device import device
 from ._dtypes import dtype, from_numpy_dtype
-from ._storage import Storage, View, storage_of
+from ._formats import layout, strided
+from ._storage import Storage, View, base_of, steps, storage_of
 
 if TYPE_CHECKING:
     from .autograd.node import Node, RemovableHandle
@@ -105,6 +106,14 @@ class Tensor:
         owner = backends.of(self.array)
         return device(owner.name, owner.current_device(self.array))
 
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def layout(self) -> layout:
+        return strided
+
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
         return self.shape if dim is None else self.shape[_wrap(dim, self.ndim)]
@@ -132,9 +141,9 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        if self.view is not None:
-            refresh(self)
-        return self._requires_grad
+        return self._requires_grad or (
+            self.view is not None and base_of(self.view)._requires_grad
+        )
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -382,24 +391,43 @@ def _rebuild_parameter(data: Tensor, requires_grad: bool, extra: dict[str, Any])
 
 
 def refresh(tensor: Tensor) -> None:
-    """Give a view the history of its base anew if the base was changed in place since."""
+    """Give a view its history anew from its base if their memory was written since.
+
+    RuntimeError for a view whose history cannot be made anew, as in torch: one of several outputs
+    of a function, or one made under `no_grad`.
+    """
     view = tensor.view
-    if view is None or view.origin == "no_grad":
-        return
-    base = view.base
-    if view.generation == base.storage.generation:  # type: ignore[union-attr]
+    if view is None or view.version == tensor.storage.version:  # type: ignore[union-attr]
         return
     from .autograd import modes
 
+    base = base_of(view)
+    if modes.state.mode & modes.PLAIN or not (base._requires_grad or tensor.node is not None):
+        return
+    if view.origin:
+        raise refused_view(tensor, "and its base or another view of its base has been")
     current = base
-    with modes.below(()), modes.enable_grad():
-        for name, attrs, output in view.chain:
+    with modes.below(()):
+        for name, attrs in steps(view.chain):
             current = getattr(F, name)(current, *attrs)
-            if output is not None:
-                current = current[output]  # type: ignore[index]
     tensor.node, tensor.index = current.node, current.index
-    tensor._requires_grad = base._requires_grad
-    view.generation = base.storage.generation  # type: ignore[union-attr]
+    tensor._requires_grad = current._requires_grad
+    view.version = tensor.storage.version  # type: ignore[union-attr]
+
+
+def refused_view(tensor: Tensor, event: str) -> RuntimeError:
+    """The error for a view whose values changed in place though gradients cannot follow that."""
+    if tensor.node is None or tensor.view.origin == "no_grad":  # type: ignore[union-attr]
+        return RuntimeError(
+            f"A view was created in no_grad mode {event} modified inplace with grad mode enabled. "
+            "Make the view and write in place either both inside the no_grad block or both outside"
+        )
+    return RuntimeError(
+        f"Output {max(tensor.index - 1, 0)} of {tensor.node.name()} is a view {event} modified "
+        "inplace. This view is the output of a function that returns multiple views. Such "
+        "functions do not allow the output views to be modified inplace: use the out-of-place "
+        "operation, or narrow() or indexing in place of the function that makes several views"
+    )
 
 
 def _address(array: Any) -> int:

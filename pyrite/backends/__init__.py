@@ -13,8 +13,12 @@ from typing import Any
 from .. import _device
 from ._base import Backend
 from ._bind import bind as bind
+from ._switches import cuda, cudnn, mkldnn, mps
 
-__all__ = ["Backend", "available", "bind", "get", "names", "of", "register"]
+__all__ = [
+    "Backend", "available", "bind", "cuda", "cudnn", "get", "mkldnn", "mps", "names", "of",
+    "register",
+]  # fmt: skip
 
 _lock = threading.RLock()
 _by_name: dict[str, Backend] = {}

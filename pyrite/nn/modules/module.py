@@ -44,7 +44,11 @@ class Module(StateMixin):
         for name in self._HOOKS:
             put(name, OrderedDict())
 
-    forward: Callable[..., Any]
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the module's result; every subclass defines it."""
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     # ---- the call
 
