@@ -36,7 +36,7 @@ short, int, long = int16, int32, int64  # noqa: A001
 
 _exports.build()
 _SUBMODULES = frozenset((
-    "autograd", "backends", "cuda", "data", "linalg", "nn", "optim", "random", "serialization", "special",
+    "autograd", "backends", "cuda", "data", "linalg", "nn", "optim", "random", "safetensors", "serialization", "special",
     "utils", "vision",
 ))  # fmt: skip
 _FROM = {

@@ -9,24 +9,31 @@ all views of that base refresh their history when they are next used.
 from __future__ import annotations
 
 import functools
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import _dtypes, backends
 from ._ops.table import TABLE, Op
-from ._storage import root_array, storage_of
-from ._tensor import F, Tensor, refresh
-from .autograd.modes import RECORD, state
-from .autograd.node import edge_of, record
+from ._storage import View, base_of, root_array, steps, storage_of
+from ._tensor import F, Tensor, refresh, refused_view
+from .autograd.modes import PLAIN, state
+from .autograd.node import Node, edge_of, record
 
 
 def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Callable[..., Any]:
     """The in-place twin `name_` of a function on Tensors; `op` says what the function saves."""
+    aligned = op is not None and op.kind == "pointwise"
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_writable(self)
-        operand = _operand(self, op, (*args, *kwargs.values()))
+        others = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+        check_writable(self, others)
+        if aligned:
+            check_partial_overlap(self, others)
+        operand = self
+        if recorded(self, *others):
+            operand = _operand(self, op, args, kwargs)
         return write_back(self, function(operand, *args, **kwargs), name + "_")
 
     functools.update_wrapper(method, function, assigned=("__doc__",))
@@ -34,57 +41,104 @@ def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Cal
     return method
 
 
-def check_writable(tensor: Tensor) -> None:
-    """Refuse writes that torch refuses: to leaves that need gradients, to some views, to overlap."""
-    if _overlaps(tensor.array):
+def _needs_grad(value: Any) -> bool:
+    return isinstance(value, Tensor) and value._requires_grad
+
+
+def recorded(*tensors: Tensor) -> bool:
+    """Whether what is done with these tensors is recorded now."""
+    return not state.mode & PLAIN and any(map(_needs_grad, tensors))
+
+
+def check_writable(tensor: Tensor, others: Iterable[Tensor] = (), overlap: bool = True) -> None:
+    """Refuse writes that torch refuses: to leaves that need gradients, to some views, to overlap.
+
+    `others` are the other operands; `overlap=False` allows that elements share memory.
+    """
+    if overlap and _overlaps(tensor.array):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             f"single memory location (shape {list(tensor.shape)}, strides {tensor.stride()}). "
             "Please clone() the tensor before performing the operation."
         )
-    if state.mode & 1 or not tensor.requires_grad:
+    if state.mode & PLAIN:
         return
     view = tensor.view
     if view is None:
-        if tensor.node is None:
+        if tensor._requires_grad and tensor.node is None:
             raise RuntimeError(
                 "a leaf Variable that requires grad is being used in an in-place operation. Use "
                 "the out-of-place form, or write under `with pyrite.no_grad():`"
             )
-        return
-    if view.base.node is None and view.base._requires_grad:
-        raise RuntimeError(
-            "a view of a leaf Variable that requires grad is being used in an in-place operation. "
-            "clone() the leaf first, or write under `with pyrite.no_grad():`"
-        )
-    if view.origin:
-        raise RuntimeError(_ORIGINS[view.origin])
-
-
-_ORIGINS = {
-    "multi": "a view that is one of several outputs of a function (split, unbind, chunk) is being "
-    "modified inplace. Such views do not allow it; use the out-of-place form, or narrow() or "
-    "indexing in place of the function that makes several views",
-    "no_grad": "A view was created in no_grad mode and is being modified inplace with grad mode "
-    "enabled. Create the view with gradients enabled, or write under no_grad()",
-}
+    elif tensor.requires_grad or any(map(_needs_grad, others)):
+        if view.origin:
+            raise refused_view(tensor, "and is being")
+        if tensor.requires_grad and base_of(view).node is None:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation. clone() the leaf first, or write under `with pyrite.no_grad():`"
+            )
+        refresh(tensor)
 
 
 def _overlaps(array: Any) -> bool:
     """Whether two indices lead to one element (an expanded dimension)."""
-    return any(n > 1 and s == 0 for n, s in zip(array.shape, array.strides, strict=True))
+    return 0 in array.strides and any(
+        n > 1 and s == 0 for n, s in zip(array.shape, array.strides, strict=True)
+    )
 
 
-def _operand(self: Tensor, op: Op | None, others: tuple[Any, ...]) -> Tensor:
-    """What the operation reads in place of `self`: a copy if it saves the old values."""
+def check_partial_overlap(tensor: Tensor, others: Iterable[Tensor]) -> None:
+    """Refuse to write over a part of what an operation reads, element by element."""
+    storage = tensor.storage
+    if storage is None:
+        return
+    for other in others:
+        if other is not tensor and other.storage is not None and other.storage.root is storage.root:
+            a, b = tensor.array, other.array
+            if not (_is_dense(a) and _is_dense(b)) or not a.size or not b.size:
+                continue
+            first, second = tensor.data_ptr(), other.data_ptr()
+            same = first == second and a.nbytes == b.nbytes and a.strides == b.strides
+            if not same and first < second + b.nbytes and second < first + a.nbytes:
+                raise RuntimeError(
+                    "unsupported operation: some elements of the input tensor and the written-to "
+                    "tensor refer to a single memory location. Please clone() the tensor before "
+                    "performing the operation."
+                )
+
+
+def _is_dense(array: Any) -> bool:
+    """Whether the elements fill their memory without gaps, in some order of the dimensions."""
+    if array.flags.c_contiguous:
+        return True
+    step = array.dtype.itemsize
+    for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
+        if n != 1:
+            if stride != step:
+                return False
+            step *= n
+    return True
+
+
+def _operand(
+    self: Tensor, op: Op | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Tensor:
+    """What a recorded operation reads in place of `self`: a copy if it saves the old values."""
     out = Tensor(self.array, self._requires_grad)
     out.node, out.index = self.node, self.index
-    recorded = state.mode == RECORD and (
-        self._requires_grad or any(isinstance(o, Tensor) and o._requires_grad for o in others)
-    )
-    if recorded and (op is None or (op.differentiable and op.arrays[0].name in op.compile().saved)):
+    if op is None or _saves_first(op, (self, *args), kwargs):
         out.array = self.array.copy()
     return out
+
+
+def _saves_first(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a formula that names the op's first input is going to run."""
+    if not op.differentiable:
+        return False
+    users = op.compile().saved.get(op.arrays[0].name, ())
+    values = {p.name: v for p, v in zip(op.params, args, strict=False)} | kwargs
+    return any(_needs_grad(values.get(user)) for user in users)
 
 
 def write_back(self: Tensor, result: Tensor, name: str) -> Tensor:
@@ -94,18 +148,14 @@ def write_back(self: Tensor, result: Tensor, name: str) -> Tensor:
             f"output with shape {list(self.shape)} doesn't match the broadcast shape "
             f"{list(result.shape)} of {name}"
         )
+    followed = recorded(result, self)
     if result.array.dtype != self.array.dtype:
         check_cast(result, self, name)
-        result = F.cast(result, self.dtype)
-    backends.of(self.array).copy_into(self.array, result.array)
-    storage = storage_of(self)
-    storage.version += 1
-    if state.mode == RECORD and (result._requires_grad or self._requires_grad):
-        if self.view is None:
-            _adopt(self, result)
-            storage.generation += 1
-        else:
-            _rebase(self, result)
+        if followed:
+            result = F.cast(result, self.dtype)
+    F.write(self, result)
+    if followed:
+        adopt(self, result)
     return self
 
 
@@ -118,54 +168,92 @@ def check_cast(result: Tensor, target: Tensor, name: str) -> None:
         )
 
 
-def _adopt(self: Tensor, result: Tensor) -> None:
-    """Give `self` the history of `result`; what was saved of the result is now in `self`."""
-    node = result.node
+def adopt(self: Tensor, result: Tensor) -> None:
+    """Give `self`, which holds the values of `result`, its history; views of a base rebase it.
+
+    What a node had saved of the result is redirected to the memory of `self`.
+    """
+    node, index = result.node, result.index
     if node is None:
-        node = record(TABLE["constant"], (), (), self.array.shape, self.array.dtype)
-    elif node.saved and node.shape == self.array.shape:
-        node.saved = tuple([_moved(e, result, self) for e in node.saved])
-    self.node, self.index, self._requires_grad = node, result.index, True
+        node, index = _node("clone" if result._requires_grad else "constant", self, edge_of(result))
+    if self.view is None:
+        self.node, self.index, self._requires_grad = node, index, True
+    else:
+        base = base_of(self.view)
+        edge = (node, index - 1) if index else node
+        saved = (steps(self.view.chain),)
+        base.node, base.index = _node("view_scatter", base, edge_of(base), edge, saved=saved)
+        base._requires_grad = True
+        refresh(self)
+    if node.saved and result.array is not self.array:
+        node.saved = tuple([_redirected(entry, result, self) for entry in node.saved])
 
 
-def _moved(saved: Any, result: Tensor, target: Tensor) -> Any:
-    """A saved entry of the result's array, redirected to the tensor it was written to."""
+def _node(name: str, like: Tensor, *edges: Any, saved: tuple[Any, ...] = ()) -> tuple[Node, int]:
+    """A new node with one output of the shape and dtype of `like`."""
+    op = TABLE[name]
+    op.compile()
+    return record(op, edges[: len(op.arrays)], saved, like.array.shape, like.array.dtype), 0
+
+
+def _redirected(saved: Any, result: Tensor, target: Tensor) -> Any:
+    """A saved entry of the result's array, as one of the tensor that it was written to."""
     if type(saved) is tuple and len(saved) == 3 and saved[0] is result.array:
         storage = storage_of(target)
         return (target.array, storage, storage.version)
     return saved
 
 
-def _rebase(self: Tensor, result: Tensor) -> None:
-    """Give the base of a view a node that puts the result in place of the view's old values."""
-    view = self.view
-    assert view is not None
-    base = view.base
-    refresh(self)
-    edges = (edge_of(base), edge_of(result))
-    op = TABLE["view_scatter"]
-    op.compile()
-    base.node = record(op, edges, (view.chain,), base.array.shape, base.array.dtype)
-    base.index, base._requires_grad = 0, True
-    base.storage.generation += 1
-    refresh(self)
+def overwrite(self: Tensor, value: Any) -> Tensor:
+    """Write a number or a Tensor without history; no gradient flows through what was there."""
+    check_writable(self, overlap=False)
+    if isinstance(value, Tensor):
+        F.write(self, value)
+    else:
+        F.write_number(self, value)
+    if recorded(self):
+        adopt(self, Tensor(self.array))
+    return self
 
 
-def write_out(name: str, result: Any, out: Any) -> Any:
+def reshape_in_place(
+    self: Tensor, function: Callable[..., Tensor], *args: Any, **kwargs: Any
+) -> Tensor:
+    """Give `self` the shape, strides and history of `function(self, *args)`, a view of it."""
+    check_writable(self, overlap=False)
+    shared, was = self.storage, Tensor(self.array, self._requires_grad)
+    was.node, was.index, was.storage = self.node, self.index, shared
+    out = function(self, *args, **kwargs)
+    storage_of(self).version += 1
+    plain = state.mode & PLAIN
+    if self.view is not None:
+        self.view = out.view
+    elif shared is not None and not (plain and self._requires_grad):
+        # Views of the old shape may exist: they keep it as their base.
+        self.view = View(was, out.view.chain, 0, "")  # type: ignore[union-attr]
+    if not plain:
+        self.node, self.index = out.node, out.index
+    self.array = out.array
+    if self.view is not None:
+        self.view.version = storage_of(self).version
+    return self
+
+
+def write_out(name: str, result: Any, out: Any, inputs: Iterable[Any] = ()) -> Any:
     """Write results into `out=`: resized if it has another shape, cast if that is safe."""
     if isinstance(result, tuple):
         if not isinstance(out, tuple | list) or len(out) != len(result):
             raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
         for r, o in zip(result, out, strict=True):
-            _write_out(name, r, o)
+            _write_out(name, r, o, inputs)
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
-    return _write_out(name, result, out)
+    return _write_out(name, result, out, inputs)
 
 
-def _write_out(name: str, result: Tensor, out: Tensor) -> Tensor:
+def _write_out(name: str, result: Tensor, out: Tensor, inputs: Iterable[Any]) -> Tensor:
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if state.mode == RECORD and (result._requires_grad or out.requires_grad):
+    if recorded(result) or recorded(out):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
@@ -177,10 +265,10 @@ def _write_out(name: str, result: Tensor, out: Tensor) -> Tensor:
         )
     if out.array.shape != result.array.shape:
         _resize(out, result)
-    elif _overlaps(out.array):
+    else:
         check_writable(out)
-    backends.of(out.array).copy_into(out.array, result.array)
-    storage_of(out).version += 1
+        check_partial_overlap(out, [t for t in inputs if isinstance(t, Tensor)])
+    F.write(out, result)
     return out
 
 
@@ -196,18 +284,18 @@ def _resize(out: Tensor, like: Tensor) -> None:
 
 
 def resize(tensor: Tensor, shape: tuple[int, ...]) -> None:
-    """Give a tensor another shape; memory is kept where it suffices, else new and larger."""
-    backend = backends.of(tensor.array)
-    size = 1
-    for n in shape:
-        size *= n
-    array = tensor.array
-    if size <= array.size and array.flags.c_contiguous:
-        tensor.array = array.reshape(-1)[:size].reshape(shape)
+    """Give a tensor another shape; memory is kept where its storage suffices, else new."""
+    array, size = tensor.array, math.prod(shape)
+    if array.shape == shape:
         return
-    fresh = backend.empty(shape, array.dtype)
+    root = storage_of(tensor).root
+    if root.dtype == array.dtype and root.flags.c_contiguous:
+        start = tensor.storage_offset()
+        if start + size <= root.size:
+            tensor.array = root.reshape(-1)[start : start + size].reshape(shape)
+            return
+    fresh = backends.of(array).empty(shape, array.dtype)
     flat = fresh.reshape(-1)
-    flat[: array.size] = array.reshape(-1)[: flat.size]
+    flat[: array.size] = array.reshape(-1)[:size]
     tensor.array = fresh
     storage_of(tensor).root = root_array(fresh)
-

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 from . import _torch_names as names
 from ._device import device
 from ._dtypes import dtype
-from ._storage import storage_of
+from ._storage import memory, storage_of
 from ._tensor import Parameter, Size, Tensor
 
 PersistentLoad = Callable[[Any], names.Storage]
@@ -63,18 +63,18 @@ class TensorPickler(pickle._Pickler):
         return None
 
     def _view(self, tensor: Tensor) -> tuple[Any, ...]:
-        """What torch rebuilds a tensor from: storage, offset, size, stride, requires_grad, hooks."""
+        """Storage, offset, size, stride, requires_grad and hooks, from which torch rebuilds it."""
         requires_grad, kind = tensor.requires_grad, tensor.dtype
-        memory = _memory(storage_of(tensor).root)
-        if memory is None or min(tensor.stride(), default=0) < 0:
+        flat = memory(storage_of(tensor).root)
+        if flat is None or min(tensor.stride(), default=0) < 0:
             tensor = Tensor(tensor.array.copy())
-            memory = tensor.array.reshape(-1)
+            flat = tensor.array.reshape(-1)
         root = storage_of(tensor).root
         if id(root) not in self.storages:
             storage, key = names.STORAGES[kind], str(len(self.storages))
-            numel = memory.nbytes // kind.itemsize
+            numel = flat.nbytes // kind.itemsize
             ref = names.StorageRef(storage, key, str(tensor.device), numel)
-            self.storages[id(root)] = ref, memory, root
+            self.storages[id(root)] = ref, flat, root
         ref = self.storages[id(root)][0]
         if ref.kind.build is not kind:
             raise RuntimeError(
@@ -85,31 +85,22 @@ class TensorPickler(pickle._Pickler):
         return (ref, *place, requires_grad, OrderedDict())
 
 
-def _memory(root: Any) -> Any:
-    """The elements of an array in the order of their addresses; None if they leave gaps."""
-    order = sorted(range(root.ndim), key=lambda dim: -root.strides[dim])
-    moved = root.transpose(order)
-    return moved.reshape(-1) if moved.flags.c_contiguous else None
-
-
 # Names that the program allowed beside those of `_torch_names`.
 allowed_by_user: dict[str, Any] = {}
 
-# The opcodes of protocols 2 to 4 that need no check. Left out: text forms, classes of Python 2,
-# the extension registry, and BYTEARRAY8, which allocates a size that it reads.
-_PLAIN_OPCODES = b"".join((
-    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK,
-    pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.BININT, pickle.BININT1, pickle.BININT2,
-    pickle.LONG1, pickle.LONG4, pickle.BINFLOAT, pickle.SHORT_BINSTRING, pickle.BINSTRING,
-    pickle.SHORT_BINBYTES, pickle.BINBYTES, pickle.BINBYTES8, pickle.SHORT_BINUNICODE,
-    pickle.BINUNICODE, pickle.BINUNICODE8, pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1,
-    pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_LIST, pickle.EMPTY_DICT, pickle.EMPTY_SET,
-    pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.BINPERSID, pickle.BINGET, pickle.LONG_BINGET,
-    pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE,
-))  # fmt: skip
+# The opcodes of protocols 2 to 4: those that need no check, and those that SafeUnpickler checks.
+# Left out: text forms, classes of Python 2, the extension registry, and BYTEARRAY8, which
+# allocates a size that it reads.
+_PLAIN = (
+    "PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 "
+    "BINFLOAT SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 SHORT_BINUNICODE "
+    "BINUNICODE BINUNICODE8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST EMPTY_DICT EMPTY_SET "
+    "GLOBAL STACK_GLOBAL BINPERSID BINGET LONG_BINGET BINPUT LONG_BINPUT MEMOIZE"
+)
+_CHECKED = "REDUCE NEWOBJ BUILD APPEND APPENDS SETITEM SETITEMS ADDITEMS FROZENSET"
 _DAMAGE = (
     AssertionError, AttributeError, EOFError, IndexError, KeyError, OverflowError, RecursionError,
-    TypeError, ValueError, struct.error,
+    TypeError, ValueError, pickle.UnpicklingError, struct.error,
 )  # fmt: skip
 _MAX_KEY_DEPTH = 32
 
@@ -141,6 +132,8 @@ class SafeUnpickler(pickle._Unpickler):
     def load(self) -> Any:
         try:
             return super().load()
+        except names.Refusal as error:
+            raise refusal(self.origin, str(error)) from None
         except _DAMAGE as error:
             what = str(error)[:300] or type(error).__name__
             message = f"{self.origin} is damaged or no checkpoint: its pickle asks for {what}"
@@ -154,7 +147,7 @@ class SafeUnpickler(pickle._Unpickler):
         for table in (names.GLOBALS, allowed_by_user):
             if path in table:
                 return table[path]
-        raise refusal(self.origin, path)
+        raise names.Refusal(path)
 
     def load_refused(self) -> None:
         raise ValueError("an opcode that checkpoints do not use")
@@ -218,19 +211,15 @@ class SafeUnpickler(pickle._Unpickler):
         _check_keys(items)
         self.stack.append(frozenset(items))
 
-    dispatch: ClassVar[dict[int, Any]] = {
-        **dict.fromkeys(range(256), load_refused),
-        **{code: pickle._Unpickler.dispatch[code] for code in _PLAIN_OPCODES},
-        pickle.REDUCE[0]: load_reduce,
-        pickle.NEWOBJ[0]: load_newobj,
-        pickle.BUILD[0]: load_build,
-        pickle.APPEND[0]: load_append,
-        pickle.APPENDS[0]: load_appends,
-        pickle.SETITEM[0]: load_setitem,
-        pickle.SETITEMS[0]: load_setitems,
-        pickle.ADDITEMS[0]: load_additems,
-        pickle.FROZENSET[0]: load_frozenset,
-    }
+    dispatch: ClassVar[dict[int, Any]] = dict.fromkeys(range(256), load_refused)
+
+
+for _name in _PLAIN.split():
+    _code = getattr(pickle, _name)[0]
+    SafeUnpickler.dispatch[_code] = pickle._Unpickler.dispatch[_code]
+for _name in _CHECKED.split():
+    _code = getattr(pickle, _name)[0]
+    SafeUnpickler.dispatch[_code] = getattr(SafeUnpickler, f"load_{_name.lower()}")
 
 
 def _check_keys(keys: Iterable[Any]) -> None:
@@ -266,16 +255,17 @@ def full_unpickler(
 
 def refusal(origin: str, path: str) -> pickle.UnpicklingError:
     """The error for a name off the list."""
+    name = path.rpartition(".")[2]
     if path.startswith("torch."):
         why = (
             "which has no counterpart in Pyrite; nothing was run. If the file holds a whole model, "
             "save model.state_dict() in PyTorch and load that"
         )
     else:
+        allow = f"allow it with pyrite.serialization.add_safe_globals([{name[:100]}]), or "
         why = (
             "which is not among the types that load() builds with weights_only=True; nothing was "
-            "run. If you trust the file, allow the name with pyrite.serialization."
-            f"add_safe_globals([{path.rpartition('.')[2][:100]}]), or pass weights_only=False, "
-            "which runs whatever the file says"
+            f"run. If you trust the file, {allow if name.isidentifier() else ''}pass "
+            "weights_only=False, which runs whatever the file says"
         )
     return pickle.UnpicklingError(f"{origin} asks for {path[:200]!r}, {why}")

@@ -4,44 +4,66 @@ from __future__ import annotations
 
 from typing import Any
 
+# Linked view ops, the last applied first: (earlier ones or None, op name, attributes).
+Chain = Any
+
 
 class Storage:
     """Shared by a tensor, its views and its `detach()`ed twins; made when first needed.
 
     Attributes:
         root: the array that owns the memory.
-        version: counts in-place writes; what was saved at another version is stale.
-        generation: counts changes of the base's autograd history; views made before refresh.
+        version: counts in-place writes; what was saved at another version is stale, and the
+            history of views made at another version is cut anew from their base.
     """
 
-    __slots__ = ("root", "version", "generation", "__weakref__")
+    __slots__ = ("root", "version", "__weakref__")
 
     def __init__(self, array: Any) -> None:
         self.root = array
         self.version = 0
-        self.generation = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Storage, (memory(self.root),)
 
 
 class View:
     """How a tensor was cut out of its base: a chain of view ops, replayed after a rebase.
 
     Attributes:
-        base: the tensor that is no view.
-        chain: steps `(op name, attributes, output number or None)`, first applied first.
-        generation: the base's generation for which the view's node was made.
+        base: the tensor it was cut from, itself no view when the cut was made.
+        chain: the view ops.
+        version: the storage's version for which the view's history holds.
         origin: "", or why it may not be written in place with gradients: "multi", "no_grad".
     """
 
-    __slots__ = ("base", "chain", "generation", "origin")
+    __slots__ = ("base", "chain", "version", "origin")
 
-    def __init__(
-        self, base: Any, chain: tuple[tuple[str, tuple[Any, ...], int | None], ...],
-        generation: int, origin: str,
-    ) -> None:  # fmt: skip
+    def __init__(self, base: Any, chain: Chain, version: int, origin: str) -> None:
         self.base = base
         self.chain = chain
-        self.generation = generation
+        self.version = version
         self.origin = origin
+
+
+def base_of(view: View) -> Any:
+    """The tensor that a view's chain starts from.
+
+    A base whose own shape was changed in place (`base.t_()`) became a view of what it was.
+    """
+    base = view.base
+    while base.view is not None:
+        base = base.view.base
+    return base
+
+
+def steps(chain: Chain) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """The view ops of a chain as (op name, attributes), the first applied first."""
+    found = []
+    while chain is not None:
+        chain, name, attrs = chain
+        found.append((name, attrs))
+    return tuple(reversed(found))
 
 
 def storage_of(tensor: Any) -> Storage:
@@ -58,3 +80,10 @@ def root_array(array: Any) -> Any:
     while base is not None and isinstance(base, type(array)):
         array, base = base, base.base
     return array
+
+
+def memory(root: Any) -> Any:
+    """The elements of an array in the order of their addresses; None if they leave gaps."""
+    order = sorted(range(root.ndim), key=lambda dim: -root.strides[dim])
+    moved = root.transpose(order)
+    return moved.reshape(-1) if moved.flags.c_contiguous else None

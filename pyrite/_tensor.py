@@ -431,10 +431,8 @@ def refused_view(tensor: Tensor, event: str) -> RuntimeError:
 
 
 def _address(array: Any) -> int:
-    data = getattr(array, "data", None)
-    if hasattr(data, "ptr"):
-        return int(data.ptr)
-    return int(array.__array_interface__["data"][0])
+    facts = getattr(array, "__array_interface__", None)
+    return int(array.data.ptr if facts is None else facts["data"][0])
 
 
 def _wrap(dim: int, ndim: int) -> int:

@@ -21,6 +21,10 @@ from ._tensor import F, Parameter, Size, Tensor
 Ints = tuple[int, ...]
 
 
+class Refusal(Exception):
+    """A file asks for something, named by the text, that may be honest but is not on the list."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Global:
     """A name in files, and the function that it calls; a storage class has its dtype there."""
@@ -154,7 +158,7 @@ _ARRAY_TYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16")
 
 def _array_type(name: str, align: bool = False, copy: bool = True) -> np.dtype[Any]:
     if not _ARRAY_TYPE.fullmatch(name):
-        raise ValueError(f"a NumPy array of type {name!r}")
+        raise Refusal(f"numpy.dtype({name!r})")
     return np.dtype(name, copy=True)
 
 

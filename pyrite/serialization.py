@@ -149,6 +149,10 @@ def load(
     if os.fspath(f).endswith(".safetensors"):
         from .safetensors import load_file
 
+        if not isinstance(map_location, str | device | None):
+            raise RuntimeError(
+                f"a safetensors file wants a device, got map_location={map_location!r}"
+            )
         return load_file(f, "cpu" if map_location is None else map_location)
     with open(f, "rb") as file:
         return _Loader(file, os.fspath(f), map_location, unpickler).load(bool(mmap))
@@ -223,8 +227,11 @@ class _Loader:
         self._unpickle(file, reserve)
         self._map_location = location
         little = bool(info.get("little_endian", True))
-        for key in self._plain_pickle():
-            ref, data = found[key]
+        keys = self._plain_pickle()
+        if not isinstance(keys, list) or {str(key) for key in keys} != set(found):
+            raise RuntimeError(f"{self._origin} is damaged: it lists other storages than it uses")
+        for key in keys:
+            ref, data = found[str(key)]
             count, content = file.read(8), file.read(ref.nbytes)
             numel = int.from_bytes(count, "little" if little else "big")
             if numel != ref.numel or len(content) != ref.nbytes:
@@ -261,18 +268,16 @@ class _Loader:
         wanted: Any = self._map_location
         if callable(wanted):
             mapped = wanted(storage, location)
-            if isinstance(mapped, Storage):
-                return mapped
-            wanted = None
+            wanted = mapped.device if isinstance(mapped, Storage) else None
         elif isinstance(wanted, dict):
             wanted = wanted.get(location)
-        place = device(location if wanted is None else wanted)
-        if not backends.available(place.type):
+        place = str(location if wanted is None else wanted)
+        if not backends.available(place.partition(":")[0]):
             raise RuntimeError(
                 f"{self._origin} holds tensors for the device '{place}', which is not available "
                 "here; load it with map_location='cpu'"
             )
-        storage.device = place
+        storage.device = device(place)
         return storage
 
 

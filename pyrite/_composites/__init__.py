@@ -3,4 +3,7 @@
 from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
 
-from . import convert, create  # noqa: E402
+from . import (  # noqa: E402
+    activation, arrange, attention, classification, conv, convert, create, dropout, einsum,
+    embedding, index, linalg, loss, norm, pointwise, pool, random, reduce, shape, softmax, sort,
+)  # fmt: skip

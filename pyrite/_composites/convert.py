@@ -7,6 +7,7 @@ from typing import Any
 from .. import backends
 from .._device import as_device, device
 from .._dtypes import ALIASES, BY_NAME, as_dtype, dtype
+from .._storage import Storage, memory, storage_of
 from .._tensor import F, Tensor
 from ._register import composite
 
@@ -143,35 +144,28 @@ def __dlpack_device__(self: Tensor) -> Any:
 
 
 def rebuild(
-    root: Any, kind: dtype, size: tuple[int, ...], stride: tuple[int, ...], offset: int,
-    where: device, requires_grad: bool,
+    storage: Storage, size: tuple[int, ...], stride: tuple[int, ...], offset: int,
+    requires_grad: bool,
 ) -> Tensor:  # fmt: skip
-    """A tensor from pickled parts: flat memory, shape, strides and offset in elements."""
-    backend = backends.get(where.type)
-    flat = Tensor(backend.from_host(root))
-    out = F.as_strided(flat, size, stride, offset).detach()
+    """A tensor from pickled parts; those of one storage share memory again."""
+    flat = Tensor(storage.root)
+    flat.storage = storage
+    out: Tensor = F.as_strided(flat, size, stride, offset).detach()
     out._requires_grad = requires_grad
     return out
 
 
 @composite(public="m")
 def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
-    """Pickle: values, dtype, shape and `requires_grad`; history is refused like deepcopy's."""
+    """Pickle: the storage and the place in it; history is refused like deepcopy's."""
     if not self.is_leaf:
         raise RuntimeError(
             "only graph leaves can be pickled; use tensor.detach() (this one was made by "
             f"{self.grad_fn})"
         )
-    host = backends.of(self.array).to_host(self.array)
-    flat = host.reshape(-1) if host.flags.c_contiguous else host.flatten()
-    strides, n = [], 1
-    for size in reversed(self.shape):
-        strides.append(n)
-        n *= max(size, 1)
-    return rebuild, (
-        flat, self.dtype, tuple(self.shape), tuple(reversed(strides)), 0, self.device,
-        self._requires_grad,
-    )  # fmt: skip
+    source = self if memory(storage_of(self).root) is not None else self.detach().clone()  # type: ignore[attr-defined]
+    place = (tuple(source.shape), source.stride(), source.storage_offset())
+    return rebuild, (storage_of(source), *place, self._requires_grad)
 
 
 @composite(public="m")

@@ -7,17 +7,17 @@ moment (`pyrite.random`). A generator may be used with tensors of any device.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import backends
-from .._device import device as device_
 from .._dtypes import as_dtype, bool_, finfo, float64, get_default_dtype, iinfo, int64
 from .._dtypes import dtype as dtype_
 from .._inplace import check_writable, write_back, write_out
 from .._tensor import F, Tensor
 from ..random import Generator, current_generator
 from ._register import composite
+from .create import finish, sizes
 
 # Whole numbers up to 2**digits are exact in a floating type.
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -43,20 +43,12 @@ def _integer(name: str, argument: str, value: Any) -> int:
         raise TypeError(f"{name}(): argument '{argument}' must be int, not {kind}") from None
 
 
-def _sizes(name: str, size: Any) -> tuple[int, ...]:
-    """A shape from the `size` argument, or from the positional ones."""
-    if isinstance(size, Sequence) and len(size) == 1 and isinstance(size[0], tuple | list):
-        size = size[0]
-    if not isinstance(size, tuple | list):
-        kind = type(size).__name__
-        raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {kind}")
-    shape = tuple([_integer(name, "size", n) for n in size])
-    if any(n < 0 for n in shape):
-        least = min(shape)
-        raise RuntimeError(
-            f"Trying to create tensor with negative dimension {least}: {list(shape)}"
-        )
-    return shape
+def _size(name: str, size: Any) -> tuple[int, ...]:
+    """The shape that a `size` argument, one tuple, gives."""
+    if isinstance(size, tuple | list):
+        return sizes((size,))
+    kind = type(size).__name__
+    raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {kind}")
 
 
 def _floating(name: str, dtype: dtype_) -> dtype_:
@@ -68,89 +60,79 @@ def _floating(name: str, dtype: dtype_) -> dtype_:
     return dtype
 
 
-def _kind(name: str, dtype: dtype_ | None, out: Tensor | None, default: dtype_) -> dtype_:
-    """The dtype of a factory's result."""
+def _target(
+    name: str, out: Tensor | None, dtype: dtype_ | None, device: Any, default: dtype_
+) -> tuple[dtype_, Any]:
+    """The dtype and device of a factory's result."""
     if out is None:
-        return default if dtype is None else as_dtype(dtype)
+        return default if dtype is None else as_dtype(dtype), device
     if dtype is not None and out.dtype is not dtype:
         raise RuntimeError(
             f"{name}(): dtype {dtype} does not match dtype of out parameter ({out.dtype})"
         )
-    return out.dtype
+    return out.dtype, out.device
 
 
 def _finish(name: str, result: Tensor, out: Tensor | None, requires_grad: bool) -> Tensor:
-    result = result if out is None else write_out(name, result, out)
-    return result.requires_grad_() if requires_grad else result
+    return finish(result if out is None else write_out(name, result, out), requires_grad)
 
 
-def _continuous(
-    name: str, op: str, size: Any, generator: Any, out: Any, dtype: Any, device: Any, grad: bool
-) -> Tensor:
-    """`rand` and `randn`."""
-    if size == ():
-        raise TypeError(f"{name}() missing 1 required positional argument: 'size'")
-    kind = _floating(name, _kind(name, dtype, out, get_default_dtype()))
-    shape = _sizes(name, size)
-    place = device if out is None else out.device
-    result = getattr(F, op)(shape, kind, *_call(name, generator), device=place)
-    return _finish(name, result, out, grad)
+def _like(input: Any, name: str, dtype: Any = None, device: Any = None) -> dict[str, Any]:
+    """Size, dtype and device of `input` unless given."""
+    if not isinstance(input, Tensor):
+        kind = type(input).__name__
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
+    return {
+        "size": tuple(input.shape),
+        "dtype": input.dtype if dtype is None else dtype,
+        "device": input.device if device is None else device,
+    }
 
 
-@composite(public="f")
-def rand(
-    *shape: Any,
-    size: Sequence[int] | None = None,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
-    """Uniform numbers in [0, 1) of shape `size`, given as ints or as one tuple.
+def _continuous(name: str, op: str, what: str) -> list[Callable[..., Tensor]]:
+    """Define `rand` and `rand_like`, or `randn` and `randn_like`."""
 
-    `layout` and `pin_memory` have no effect. RuntimeError for a dtype that is not floating.
-    """
-    size = shape if size is None else (_sizes("rand", size),)
-    return _continuous("rand", "uniform", size, generator, out, dtype, device, requires_grad)
+    def factory(
+        *shape: Any, size: Sequence[int] | None = None, generator: Generator | None = None,
+        out: Tensor | None = None, dtype: dtype_ | None = None, layout: Any = None,
+        device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    ) -> Tensor:  # fmt: skip
+        if shape == () and size is None:
+            raise TypeError(f"{name}() missing 1 required positional argument: 'size'")
+        lengths = sizes(shape) if size is None else _size(name, size)
+        kind, place = _target(name, out, dtype, device, get_default_dtype())
+        _floating(name, kind)
+        result = getattr(F, op)(lengths, kind, *_call(name, generator), device=place)
+        return _finish(name, result, out, requires_grad)
+
+    def like(
+        input: Tensor, *, generator: Generator | None = None, dtype: dtype_ | None = None,
+        layout: Any = None, device: Any = None, pin_memory: bool = False,
+        requires_grad: bool = False, memory_format: Any = None,
+    ) -> Tensor:  # fmt: skip
+        given = _like(input, f"{name}_like", dtype, device)
+        return factory(generator=generator, requires_grad=requires_grad, **given)
+
+    for function, called, text in (
+        (factory, name, f"{what} of a shape given as ints or as one tuple."),
+        (like, f"{name}_like", f"{what} with the shape, dtype and device of `input`."),
+    ):
+        function.__name__ = function.__qualname__ = called
+        function.__doc__ = text + " RuntimeError for a dtype that is not floating."
+        composite(public="f", name=called)(function)
+    return [factory, like]
 
 
-@composite(public="f")
-def randn(
-    *shape: Any,
-    size: Sequence[int] | None = None,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
-    """Standard normal numbers of shape `size`, given as ints or as one tuple.
-
-    `layout` and `pin_memory` have no effect. RuntimeError for a dtype that is not floating.
-    """
-    size = shape if size is None else (_sizes("randn", size),)
-    return _continuous("randn", "normal", size, generator, out, dtype, device, requires_grad)
+rand, rand_like = _continuous("rand", "uniform", "Uniform numbers in [0, 1)")
+randn, randn_like = _continuous("randn", "normal", "Standard normal numbers")
 
 
 @composite(public="f")
 def randint(
-    low: Any = 0,
-    high: Any = None,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
+    low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+    out: Tensor | None = None, dtype: dtype_ | None = None, layout: Any = None,
+    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """Integers in [low, high) of shape `size`; `randint(high, size)` starts at 0.
 
     RuntimeError for an empty range or one that the dtype (default int64) cannot hold.
@@ -159,12 +141,21 @@ def randint(
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    kind = _kind("randint", dtype, out, int64)
-    bounds = _bounds("randint", kind, low, high)
-    place = device if out is None else out.device
-    shape = _sizes("randint", size)
+    kind, place = _target("randint", out, dtype, device, int64)
+    bounds, shape = _bounds("randint", kind, low, high), _size("randint", size)
     result = F.integers(shape, kind, *_call("randint", generator), *bounds, device=place)
     return _finish("randint", result, out, requires_grad)
+
+
+@composite(public="f")
+def randint_like(
+    input: Tensor, low: Any = 0, high: Any = None, *, generator: Generator | None = None,
+    dtype: dtype_ | None = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """`randint` with the shape, dtype and device of `input`; one bound is `high`."""
+    given = _like(input, "randint_like", dtype, device)
+    return randint(low, high, generator=generator, requires_grad=requires_grad, **given)
 
 
 def _bounds(name: str, dtype: dtype_, low: Any, high: Any) -> tuple[int, int]:
@@ -197,106 +188,26 @@ def _limits(dtype: dtype_) -> tuple[int, int]:
 
 @composite(public="f")
 def randperm(
-    n: int,
-    *,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
+    n: int, *, generator: Generator | None = None, out: Tensor | None = None,
+    dtype: dtype_ | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """The integers 0 to n - 1 in random order (default int64)."""
-    (n,) = _sizes("randperm", (_integer("randperm", "n", n),))
-    kind = _kind("randperm", dtype, out, int64)
+    (n,) = sizes((_integer("randperm", "n", n),))
+    kind, place = _target("randperm", out, dtype, device, int64)
     most = 1 << _DIGITS[kind.name] if kind.is_floating_point else _limits(kind)[1]
     if n - 1 > most:
         raise RuntimeError(f"n cannot be greater than {most + 1} for {kind}, got {n}")
-    place = device if out is None else out.device
     result = F.permutation(n, kind, *_call("randperm", generator), device=place)
     return _finish("randperm", result, out, requires_grad)
 
 
-def _like(input: Any, name: str, dtype: Any, device: Any) -> dict[str, Any]:
-    """Size, dtype and device of `input` unless given."""
-    if not isinstance(input, Tensor):
-        kind = type(input).__name__
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
-    return {
-        "size": tuple(input.shape),
-        "dtype": input.dtype if dtype is None else dtype,
-        "device": input.device if device is None else device,
-    }
-
-
-@composite(public="f")
-def rand_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """`rand` with the shape, dtype and device of `input`."""
-    like = _like(input, "rand_like", dtype, device)
-    return rand(generator=generator, requires_grad=requires_grad, **like)
-
-
-@composite(public="f")
-def randn_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """`randn` with the shape, dtype and device of `input`."""
-    like = _like(input, "randn_like", dtype, device)
-    return randn(generator=generator, requires_grad=requires_grad, **like)
-
-
-@composite(public="f")
-def randint_like(
-    input: Tensor,
-    low: int,
-    high: int | None = None,
-    *,
-    generator: Generator | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """`randint` with the shape, dtype and device of `input`; one bound is `high`."""
-    like = _like(input, "randint_like", dtype, device)
-    return randint(low, high, generator=generator, requires_grad=requires_grad, **like)
-
-
 @composite(public="f")
 def normal(
-    mean: Tensor | float,
-    std: Tensor | float = 1.0,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: dtype_ | None = None,
-    layout: Any = None,
-    device: device_ | str | None = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
+    mean: Tensor | float, std: Tensor | float = 1.0, size: Any = None, *,
+    generator: Generator | None = None, out: Tensor | None = None, dtype: dtype_ | None = None,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """Normal numbers: one per element of the tensors `mean` and `std`, or of shape `size`.
 
     The result of tensors has the dtype of `mean`, or of `std` where only that is a tensor, and no
@@ -310,18 +221,23 @@ def normal(
             f"{type(std).__name__}, size {type(size).__name__}"
         )
     _check_deviation(std)
-    if not tensors:
-        kind = _floating("normal", _kind("normal", dtype, out, get_default_dtype()))
-        place = device if out is None else out.device
-        shape, call = _sizes("normal", size), _call("normal", generator)
-        result = F.normal(shape, kind, *call, float(mean), float(std), device=place)
-        return _finish("normal", result, out, requires_grad)
+    if tensors:
+        return _finish("normal", _around(mean, std, tensors, generator), out, False)
+    kind, place = _target("normal", out, dtype, device, get_default_dtype())
+    shape, call = _size("normal", size), _call("normal", generator)
+    result = F.normal(
+        shape, _floating("normal", kind), *call, float(mean), float(std), device=place
+    )
+    return _finish("normal", result, out, requires_grad)
+
+
+def _around(mean: Any, std: Any, tensors: list[Tensor], generator: Generator | None) -> Tensor:
+    """Noise * std + mean, in the dtype of the first tensor."""
     kind = _floating("normal", tensors[0].dtype)
     shape = tuple((tensors[0] if len(tensors) == 1 else F.add(*tensors)).shape)
     noise = F.normal(shape, kind, *_call("normal", generator), device=tensors[0].device)
-    mean, std = (t.detach() if isinstance(t, Tensor) else t for t in (mean, std))
-    result = F.cast(F.add(F.mul(noise, std), mean), kind)
-    return _finish("normal", result, out, False)
+    mean, std = (t.detach() if isinstance(t, Tensor) else float(t) for t in (mean, std))
+    return F.cast(F.add(F.mul(noise, std), mean), kind)
 
 
 def _check_deviation(std: Tensor | float) -> None:
@@ -332,40 +248,43 @@ def _check_deviation(std: Tensor | float) -> None:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
 
 
-def _chance(p: Any, shape: tuple[int, ...], dtype: dtype_, like: Tensor, call: Any) -> Tensor:
-    """Zeros and ones, one with probability p (a number, or a tensor of `shape`)."""
-    if not isinstance(p, Tensor):
-        if not 0.0 <= p <= 1.0:
-            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
-        place = backends.get(like.device.type)
-        p = Tensor(place.asarray(float(p), float64.numpy))
-    return F.bernoulli(p, shape, dtype, *call)
+def _chance(name: str, p: Any, like: Tensor, generator: Generator | None) -> Tensor:
+    """Zeros and ones shaped as `like`: one with probability p (a number, or a tensor alike)."""
+    if isinstance(p, Tensor):
+        _floating(name, p.dtype)
+    elif not 0.0 <= p <= 1.0:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    else:
+        p = Tensor(backends.get(like.device.type).asarray(float(p), float64.numpy))
+    return F.bernoulli(p, tuple(like.shape), like.dtype, *_call(name, generator))
 
 
 @composite(public="fm", out=True)
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -> Tensor:
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
     """1 with the probability that `input` gives for each element (or `p` for all), else 0.
 
     The result has the shape and dtype of `input`. RuntimeError for a probability outside [0, 1].
     """
-    like = _like(input, "bernoulli", None, None)
-    chance = input if p is None else p
-    if p is None:
-        _floating("bernoulli", input.dtype)
-    call = _call("bernoulli", generator)
-    return _chance(chance, like["size"], input.dtype, input, call)
+    _like(input, "bernoulli")
+    return _chance("bernoulli", input if p is None else p, input, generator)
 
 
 @composite(public="fm", out=True)
 def multinomial(
-    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Indices of the last dim drawn with the weights `input` (n,) or (m, n): int64, (..., samples).
 
     Weights need not sum to 1. RuntimeError for negative, infinite or all-zero weights, and for
     more samples than categories without replacement.
     """
-    _like(input, "multinomial", None, None)
+    _like(input, "multinomial")
     num_samples = _integer("multinomial", "num_samples", num_samples)
     if not input.dtype.is_floating_point:
         raise RuntimeError(
@@ -381,8 +300,7 @@ def multinomial(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement: "
             f"{num_samples} of {input.shape[-1]}; pass replacement=True, or ask for fewer"
         )
-    call = _call("multinomial", generator)
-    return F.multinomial(input.detach(), num_samples, bool(replacement), *call)
+    return F.multinomial(input, num_samples, bool(replacement), *_call("multinomial", generator))
 
 
 # ---- in place
@@ -502,7 +420,5 @@ def bernoulli_(
     """Fill with 1 at probability p (a number, or a tensor that broadcasts to this one), else 0."""
     check_writable(self)
     if isinstance(p, Tensor):
-        _floating("bernoulli_", p.dtype)
-        p = p.detach() if p.ndim == 0 else p.detach().expand(self.shape)
-    call = _call("bernoulli_", generator)
-    return write_back(self, _chance(p, tuple(self.shape), self.dtype, self, call), "bernoulli_")
+        p = p.detach() if p.ndim == 0 else F.expand(p.detach(), tuple(self.shape))
+    return write_back(self, _chance("bernoulli_", p, self, generator), "bernoulli_")

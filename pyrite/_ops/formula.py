@@ -219,7 +219,9 @@ def _unpack(op: Op, name: str, tensors: bool) -> str:
     roles = {p.name: p.role for p in op.params}
     suffix = "tensor" if tensors else "array"
     if roles.get(name) == "array":
-        return f"unpack_{suffix}(v_{name}, node)"
+        plain = f"v_{name}" if tensors else f"v_{name}.array"
+        fresh = f"type(v_{name}) is Tensor and v_{name}.storage is None"
+        return f"{plain} if {fresh} else unpack_{suffix}(v_{name}, node)"
     if roles.get(name) == "arrays":
         return f"[unpack_{suffix}(v, node) for v in v_{name}]"
     if name in output_names(op):
@@ -228,5 +230,5 @@ def _unpack(op: Op, name: str, tensors: bool) -> str:
     return f"v_{name}"
 
 
-# Filled by the floor above: unpack_array, unpack_tensor, unpack_output_*, freed.
-HELPERS: dict[str, Callable[..., Any]] = {}
+# Filled by the floor above: Tensor, unpack_array, unpack_tensor, unpack_output_*, freed.
+HELPERS: dict[str, Any] = {}

@@ -8,7 +8,8 @@ Float32 results: every constant and intermediate of a polynomial is a float32 va
 `a * x + c` is computed in float64 and rounded to float32. The product of two float32 values is
 exact in float64, so a compiler that contracts the step into a fused multiply-add changes no bit.
 Float64 results: each product and each sum rounds on its own; a fused kernel must turn contraction
-off. Half-precision results are the float32 ones, rounded.
+off. Half-precision results are the float32 ones, rounded. Below, `wide` is True for float64
+results, and in `_fill` and `integers` for 64-bit draws.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ def uniform(
 
     def make(draws: Any, first: int, last: int) -> Any:
         out = (draws >> drop).astype(kind)
-        out *= kind(2.0**-digits)
+        out *= 2.0**-digits
         if (low, high) == (0.0, 1.0):
             return out
         out = _affine(xp, out, high - low, low, wide).astype(dtype.numpy)
@@ -218,9 +219,10 @@ def exponential(
 ) -> Array:
     """Exponential of the given rate, always above 0: -ln(u) / rate."""
     wide = dtype is float64
+    kind = xp.float64 if wide else xp.float32
 
     def make(draws: Any, first: int, last: int) -> Any:
-        return _round(xp, _exponential(xp, draws, wide), wide) / float(rate)
+        return (_round(xp, _exponential(xp, draws, wide), wide) / rate).astype(kind)
 
     return _fill(xp, shape, dtype.numpy, (seed, offset), make, wide)
 
@@ -301,9 +303,7 @@ def permutation(xp: Any, n: int, dtype: dtype_, seed: int, offset: int) -> Array
     keys >>= bits
     keys <<= bits
     keys |= xp.arange(n, dtype=xp.uint64)
-    keys.sort()
-    keys &= (1 << bits) - 1
-    return keys.astype(dtype.numpy)
+    return (xp.sort(keys) & ((1 << bits) - 1)).astype(dtype.numpy)
 
 
 @op(kind="random")

@@ -1,33 +1,398 @@
-"""Reductions."""
+"""Reductions over dimensions, and cumulative ops along one.
+
+`dim` is an int, a tuple of them, or None or () for all; a 0-d tensor counts as one dimension.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from .._errors import wrap_dim
 from .table import Array, op
 
-
-@op(kind="reduce", public="")
-def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
-    """Sum over `dim` (an int, a tuple, or None for all)."""
-    return xp.sum(input, axis=dim, keepdims=keepdim)
+Dims: TypeAlias = int | Sequence[int] | None
 
 
-def expand_reduced(F: Any, g: Any, dim: Any, keepdim: bool, shape: tuple[int, ...]) -> Any:
+def axes(dim: Dims, ndim: int) -> int | tuple[int, ...] | None:
+    """`dim` as an array library's axis; IndexError out of range, RuntimeError if one repeats."""
+    if dim is None:
+        return None
+    if not isinstance(dim, tuple | list):
+        axis = wrap_dim(dim, ndim)
+        return axis if ndim else None
+    wrapped = tuple([wrap_dim(d, ndim) for d in dim])
+    for i, d in enumerate(wrapped):
+        if d in wrapped[:i]:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims {tuple(dim)}")
+    return wrapped if wrapped and ndim else None
+
+
+def reduced(dim: Dims, ndim: int) -> tuple[int, ...]:
+    """The dimensions that `dim` reduces."""
+    axis = axes(dim, ndim)
+    return tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+
+
+def count(shape: tuple[int, ...], dim: Dims) -> int:
+    """The number of elements behind each result."""
+    return math.prod([shape[d] for d in reduced(dim, len(shape))])
+
+
+def kept(F: Any, value: Any, dim: Dims, keepdim: bool, shape: tuple[int, ...]) -> Any:
+    """A reduced value with its dimensions of size 1 back, so that it broadcasts to `shape`."""
+    if keepdim:
+        return value
+    sizes = list(shape)
+    for d in reduced(dim, len(shape)):
+        sizes[d] = 1
+    return F.reshape(value, tuple(sizes))
+
+
+def expand_reduced(F: Any, g: Any, dim: Dims, keepdim: bool, shape: tuple[int, ...]) -> Any:
     """A reduced gradient stretched back over the dimensions that were reduced."""
-    n = len(shape)
-    dims = range(n) if dim is None else [dim] if isinstance(dim, int) else dim
-    kept = list(shape)
-    for d in dims:
-        if n:
-            kept[wrap_dim(d, n)] = 1
-    return F.expand(g if keepdim else F.reshape(g, tuple(kept)), shape)
+    return F.expand(kept(F, g, dim, keepdim, shape), shape)
+
+
+def _refuse_empty(name: str, input: Any, dim: Dims) -> None:
+    """IndexError where there is nothing to choose from."""
+    if input.size or count(input.shape, dim):
+        return
+    where = "" if dim is None or dim == () else f" {dim}"
+    raise IndexError(
+        f"{name}(): Expected reduction dim{where} to have non-zero size, got a tensor of shape "
+        f"{list(input.shape)}; specify a dim that has elements"
+    )
+
+
+def _floating(name: str, input: Any) -> None:
+    if input.dtype.kind not in "fcV":
+        raise RuntimeError(
+            f"{name}(): could not infer output dtype. Input dtype must be either a floating point "
+            f"or complex dtype. Got: {input.dtype.name}; convert with .float()"
+        )
+
+
+# ---- sums and products
+
+
+@op(kind="reduce", public="", onnx="ReduceSum", autocast="float32")
+def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """The sum over `dim`; integers and bool in int64."""
+    kind = xp.int64 if input.dtype.kind in "biu" else None
+    return input.sum(axis=axes(dim, input.ndim), dtype=kind, keepdims=keepdim)
 
 
 sum.vjp(input=lambda F, g, dim, keepdim, input_shape: expand_reduced(F, g, dim, keepdim, input_shape))
 
 
-@op(kind="reduce", public="fm")
-def any(xp: Any, input: Array) -> Array:
-    return xp.any(input)
+@op(kind="reduce", public="", onnx="ReduceMean")
+def mean(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """The mean over `dim`; RuntimeError for integers."""
+    _floating("mean", input)
+    total = input.sum(axis=axes(dim, input.ndim), keepdims=keepdim)
+    return total / count(input.shape, dim)
+
+
+def _mean_vjp(F: Any, g: Any, dim: Any, keepdim: bool, input_shape: tuple[int, ...]) -> Any:
+    g = F.mul(g, 1.0 / (count(input_shape, dim) or 1))
+    return expand_reduced(F, g, dim, keepdim, input_shape)
+
+
+mean.vjp(input=_mean_vjp)
+
+
+@op(kind="reduce", public="", onnx="ReduceProd", autocast="float32")
+def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
+    """The product over one dimension; integers and bool in int64."""
+    kind = xp.int64 if input.dtype.kind in "biu" else None
+    return input.prod(axis=axes(dim, input.ndim), dtype=kind, keepdims=keepdim)
+
+
+def _prod_vjp(F: Any, g: Any, input: Any, dim: int, keepdim: bool) -> Any:
+    """As the last element of the cumulative product, which is exact at zeros."""
+    shape = input.shape
+    if not shape:
+        return g
+    last = _part(shape, dim, slice(shape[dim] - 1, None) if shape[dim] else slice(0, 0))
+    g = F.slice_grad(kept(F, g, dim, keepdim, shape), last, shape) if shape[dim] else input
+    return _cumprod_vjp(F, g, input, F.cumprod(input, dim), dim)
+
+
+prod.vjp(input=_prod_vjp)
+
+
+@op(kind="reduce", dtypes="float", onnx="ReduceLogSumExp", aliases=("special.logsumexp",))
+def logsumexp(xp: Any, input: Array, dim: Any, keepdim: bool = False) -> Array:
+    """`log(sum(exp(input)))` over `dim` without overflow."""
+    axis = axes(dim, input.ndim)
+    if not count(input.shape, dim):
+        return xp.log(input.sum(axis=axis, keepdims=keepdim))
+    top = input.max(axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, 0)
+    total = xp.log(xp.exp(input - top).sum(axis=axis, keepdims=True)) + top
+    return total if keepdim else total.reshape(input.sum(axis=axis).shape)
+
+
+def _logsumexp_vjp(F: Any, g: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
+    out = kept(F, out, dim, keepdim, input.shape)
+    out = F.where(F.eq(out, -math.inf), 0.0, out)
+    return F.mul(kept(F, g, dim, keepdim, input.shape), F.exp(F.sub(input, out)))
+
+
+logsumexp.vjp(input=_logsumexp_vjp)
+
+
+# ---- spread and size
+
+
+def _variance(xp: Any, name: str, input: Any, dim: Any, correction: float, keepdim: bool) -> Any:
+    _floating(name, input)
+    axis, n = axes(dim, input.ndim), count(input.shape, dim)
+    away = input - input.sum(axis=axis, keepdims=True) / n
+    return (away * away).sum(axis=axis, keepdims=keepdim) / max(n - correction, 0)
+
+
+@op(kind="reduce", public="")
+def var(
+    xp: Any, input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False
+) -> Array:
+    """The mean squared distance from the mean, over n - `correction` elements."""
+    return _variance(xp, "var", input, dim, correction, keepdim)
+
+
+@op(kind="reduce", public="")
+def std(
+    xp: Any, input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False
+) -> Array:
+    """The square root of the variance."""
+    return xp.sqrt(_variance(xp, "std", input, dim, correction, keepdim))
+
+
+def _var_vjp(F: Any, g: Any, input: Any, dim: Any, correction: float, keepdim: bool) -> Any:
+    n = count(input.shape, dim) - correction
+    away = F.mul(F.sub(input, F.mean(input, dim, True)), 2.0 / n if n > 0 else math.nan)
+    return F.mul(kept(F, g, dim, keepdim, input.shape), away)
+
+
+def _std_vjp(
+    F: Any, g: Any, input: Any, out: Any, dim: Any, correction: float, keepdim: bool
+) -> Any:
+    g = F.where(F.eq(out, 0.0), 0.0, F.div(g, F.mul(out, 2.0)))
+    return _var_vjp(F, g, input, dim, correction, keepdim)
+
+
+var.vjp(input=_var_vjp)
+std.vjp(input=_std_vjp)
+
+
+@op(kind="reduce", public="", autocast="float32")
+def vector_norm(
+    xp: Any, input: Array, ord: float = 2, dim: Any = None, keepdim: bool = False
+) -> Array:
+    """`sum(abs(input)**ord)**(1/ord)`; the number of nonzeros for 0, the largest for inf."""
+    _floating("linalg.vector_norm", input)
+    how: dict[str, Any] = {"axis": axes(dim, input.ndim), "keepdims": keepdim}
+    if ord == 2:
+        return xp.sqrt((input * input).sum(**how))
+    if ord == 0:
+        return (input != 0).sum(**how).astype(input.dtype)
+    size = xp.absolute(input)
+    if math.isinf(ord):
+        _refuse_empty("linalg.vector_norm", input, dim)
+        return size.max(**how) if ord > 0 else size.min(**how)
+    return size.sum(**how) if ord == 1 else (size**ord).sum(**how) ** (1.0 / ord)
+
+
+def _norm_vjp(F: Any, g: Any, input: Any, out: Any, ord: float, dim: Any, keepdim: bool) -> Any:
+    g, out = (kept(F, v, dim, keepdim, input.shape) for v in (g, out))
+    if ord == 0:
+        return F.zeros_like(input)
+    if ord == 1:
+        return F.mul(F.sign(input), g)
+    if ord == 2:
+        return F.mul(input, F.where(F.eq(out, 0.0), 0.0, F.div(g, out)))
+    size = F.abs(input)
+    if math.isinf(ord):
+        tie = F.eq(size, out)
+        return F.mul(F.sign(input), F.where(tie, F.div(g, F.sum(tie, dim, True)), 0.0))
+    scale = F.where(F.eq(out, 0.0), 0.0, F.div(g, F.pow(out, ord - 1.0)))
+    slope = F.where(F.eq(input, 0.0), 0.0, F.pow(size, ord - 1.0))
+    return F.mul(F.mul(F.sign(input), slope), scale)
+
+
+vector_norm.vjp(input=_norm_vjp)
+
+
+# ---- choices
+
+
+@op(kind="reduce", onnx="ReduceMax")
+def amax(xp: Any, input: Array, dim: Any = (), keepdim: bool = False) -> Array:
+    """The largest element over `dim`; equal ones share the gradient."""
+    _refuse_empty("amax", input, dim)
+    return input.max(axis=axes(dim, input.ndim), keepdims=keepdim)
+
+
+@op(kind="reduce", onnx="ReduceMin")
+def amin(xp: Any, input: Array, dim: Any = (), keepdim: bool = False) -> Array:
+    """The smallest element over `dim`; equal ones share the gradient."""
+    _refuse_empty("amin", input, dim)
+    return input.min(axis=axes(dim, input.ndim), keepdims=keepdim)
+
+
+def _extreme_vjp(F: Any, g: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
+    g, out = (kept(F, v, dim, keepdim, input.shape) for v in (g, out))
+    tie = F.eq(input, out)
+    return F.where(tie, F.div(g, F.sum(tie, dim, True)), 0.0)
+
+
+amax.vjp(input=_extreme_vjp)
+amin.vjp(input=_extreme_vjp)
+
+
+@op(kind="reduce", onnx="ArgMax")
+def argmax(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False) -> Array:
+    """The index of the largest element (the first one; NaN counts as largest), int64."""
+    _refuse_empty("argmax", input, dim)
+    return xp.argmax(input, axis=axes(dim, input.ndim), keepdims=keepdim)
+
+
+@op(kind="reduce", onnx="ArgMin")
+def argmin(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False) -> Array:
+    """The index of the smallest element (the first one; NaN counts as smallest), int64."""
+    _refuse_empty("argmin", input, dim)
+    return xp.argmin(input, axis=axes(dim, input.ndim), keepdims=keepdim)
+
+
+@op(kind="reduce")
+def any(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """Whether an element over `dim` is nonzero; bool (uint8 for uint8)."""
+    out = xp.any(input, axis=axes(dim, input.ndim), keepdims=keepdim)
+    return out.astype(input.dtype) if input.dtype == xp.uint8 else out
+
+
+@op(kind="reduce")
+def all(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """Whether every element over `dim` is nonzero; bool (uint8 for uint8)."""
+    out = xp.all(input, axis=axes(dim, input.ndim), keepdims=keepdim)
+    return out.astype(input.dtype) if input.dtype == xp.uint8 else out
+
+
+# ---- cumulative ops: prefix scans by doubling, but for the two that array libraries have
+
+
+def _part(shape: tuple[int, ...], dim: int, which: slice) -> tuple[slice, ...]:
+    """An index that cuts dimension `dim`."""
+    return (slice(None),) * wrap_dim(dim, len(shape)) + (which,)
+
+
+def _moved(F: Any, x: Any, dim: int, step: int) -> Any:
+    """`x` moved by one place along `dim` (up for step 1, down for -1), zero at the end."""
+    low, high = _part(x.shape, dim, slice(None, -1)), _part(x.shape, dim, slice(1, None))
+    source, target = (low, high) if step > 0 else (high, low)
+    return F.slice_grad(F.slice(x, source), target, x.shape)
+
+
+@op(kind="reduce", public="", onnx="CumSum", autocast="float32")
+def cumsum(xp: Any, input: Array, dim: int) -> Array:
+    """The running sum along `dim`; integers and bool in int64."""
+    kind = xp.int64 if input.dtype.kind in "biu" else None
+    return xp.cumsum(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
+
+
+def _cumsum_vjp(F: Any, g: Any, dim: int) -> Any:
+    return F.flip(F.cumsum(F.flip(g, (dim,)), dim), (dim,)) if g.ndim else g
+
+
+cumsum.vjp(input=_cumsum_vjp)
+
+
+@op(kind="reduce", public="", autocast="float32")
+def cumprod(xp: Any, input: Array, dim: int) -> Array:
+    """The running product along `dim`; integers and bool in int64."""
+    kind = xp.int64 if input.dtype.kind in "biu" else None
+    return xp.cumprod(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
+
+
+def _cumprod_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
+    """Product of what is before, times the sum of g * product of what is between."""
+    if not input.shape:
+        return g
+    first = _part(input.shape, dim, slice(0, 1))
+    one = F.slice_grad(F.ones_like(F.slice(input, first)), first, input.shape)
+    before = F.add(_moved(F, out, dim, 1), one)
+    return F.mul(before, F.linear_scan(_moved(F, input, dim, -1), g, dim, True))
+
+
+cumprod.vjp(input=_cumprod_vjp)
+
+
+@op(kind="reduce", public="")
+def linear_scan(xp: Any, decay: Array, values: Array, dim: int, reverse: bool = False) -> Array:
+    """y[i] = values[i] + decay[i] * y[i - 1] along `dim`; y[i + 1] if `reverse`."""
+    a, y, step = decay, values, 1
+    while step < y.shape[dim]:
+        here, there = slice(step, None), slice(None, -step)
+        near, far = (there, here) if reverse else (here, there)
+        near_index, far_index = _part(y.shape, dim, near), _part(y.shape, dim, far)
+        more, factor = a[near_index] * y[far_index], a[near_index] * a[far_index]
+        a, y, step = a.copy(), y.copy(), step * 2
+        y[near_index] += more
+        a[near_index] = factor
+    return y
+
+
+def _scan_vjp(
+    F: Any, g: Any, decay: Any, out: Any, dim: int, reverse: bool, mask: tuple[bool, ...]
+) -> Any:
+    step = -1 if reverse else 1
+    total = F.linear_scan(_moved(F, decay, dim, -step), g, dim, not reverse)
+    return F.mul(total, _moved(F, out, dim, step)) if mask[0] else None, total
+
+
+linear_scan.vjp_joint(_scan_vjp)
+
+
+@op(kind="reduce", dtypes="float")
+def logcumsumexp(xp: Any, input: Array, dim: int) -> Array:
+    """The running `log(sum(exp(input)))` along `dim` without overflow."""
+    y, step = input, 1
+    while input.ndim and step < y.shape[dim]:
+        here, there = (_part(y.shape, dim, s) for s in (slice(step, None), slice(None, -step)))
+        more = xp.logaddexp(y[here], y[there])
+        y, step = y.copy(), step * 2
+        y[here] = more
+    return y.copy() if y is input else y
+
+
+def _logcumsumexp_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
+    if not input.shape:
+        return g
+    decay = F.exp(F.minimum(F.sub(out, _moved(F, out, dim, -1)), 0.0))
+    own = F.sub(input, out)
+    own, decay = (F.where(F.isnan(v), 0.0, v) for v in (own, decay))
+    return F.mul(F.exp(own), F.linear_scan(decay, g, dim, True))
+
+
+logcumsumexp.vjp(input=_logcumsumexp_vjp)
+
+
+@op(kind="reduce", public="")
+def extreme_indices(xp: Any, input: Array, dim: int, largest: bool) -> Array:
+    """Where along `dim` the running maximum (or minimum) was last met; NaN wins. int64."""
+    if not input.ndim:
+        return xp.zeros((), xp.int64)
+    n = input.shape[dim]
+    places = xp.arange(n).reshape((-1,) + (1,) * (input.ndim - 1 - wrap_dim(dim, input.ndim)))
+    best, where, step = input, xp.broadcast_to(places, input.shape), 1
+    while step < n:
+        here, there = (_part(best.shape, dim, s) for s in (slice(step, None), slice(None, -step)))
+        new, old = best[here], best[there]
+        better = new >= old if largest else new <= old
+        wins = xp.logical_or(xp.isnan(new), xp.logical_and(~xp.isnan(old), better))
+        value, place = xp.where(wins, new, old), xp.where(wins, where[here], where[there])
+        best, where, step = best.copy(), where.copy(), step * 2
+        best[here], where[here] = value, place
+    return where.copy()

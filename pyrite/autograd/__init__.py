@@ -9,7 +9,8 @@ from typing import Any
 _HOME = {
     "backward": "engine", "grad": "engine", "no_grad": "modes", "enable_grad": "modes",
     "set_grad_enabled": "modes", "inference_mode": "modes", "Function": "function",
-    "gradcheck": "check", "gradgradcheck": "check", "detect_anomaly": "anomaly",
+    "once_differentiable": "function", "gradcheck": "check", "gradgradcheck": "check",
+    "GradcheckError": "check", "detect_anomaly": "anomaly",
     "set_detect_anomaly": "anomaly", "Node": "node",
 }  # fmt: skip
 

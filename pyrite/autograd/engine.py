@@ -50,9 +50,7 @@ class Walk:
             before = self.pending.get(edge)
             if before is None:
                 heappush(self.heap, (-edge.seq, edge))
-                self.pending[edge] = grad
-            else:
-                self.pending[edge] = self.add(edge, before, grad)
+            self.pending[edge] = grad if before is None else self.add(edge, before, grad)
         elif type(edge) is tuple:
             self.deliver_output(edge[0], edge[1], grad)
         else:
@@ -121,8 +119,20 @@ class Walk:
                 node.saved = None
             del g
             for edge, grad in zip(needs, grads, strict=True):
-                if grad is not None and edge is not None:
+                if grad is None or edge is None:
+                    continue
+                if type(edge) is not Node:
                     deliver(edge, grad)
+                    continue
+                array = grad.array if tensors else grad
+                if array.shape != edge.shape or array.dtype is not edge.dtype:
+                    grad = self.fit(grad, edge.shape, edge.dtype)
+                before = pending.get(edge)
+                if before is None:
+                    heappush(heap, (-edge.seq, edge))
+                    pending[edge] = grad
+                else:
+                    pending[edge] = self.add(edge, before, grad)
 
     def before(self, node: Node, g: Any) -> Any:
         """Hooks on incoming gradients, and capture of those that were asked for."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._ops.formula import HELPERS, visible_names
 from .._storage import Storage
+from .._tensor import refresh
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -43,7 +44,10 @@ class Node:
     note: dict[str, Any] | None
 
     def name(self) -> str:
-        """torch's style of name: `MulBackward0`."""
+        """torch's style of name: `MulBackward0`; that of a Function is its own."""
+        if self.note is not None and "context" in self.note:
+            name: str = self.op.name
+            return name
         words = self.op.name.strip("_").split("_")
         return "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
 
@@ -146,6 +150,8 @@ class RemovableHandle:
 
 def edge_of(tensor: Tensor) -> Edge:
     """Where the gradient of `tensor` goes: None, the leaf itself, a node or a node's output."""
+    if tensor.view is not None:
+        refresh(tensor)
     if not tensor._requires_grad:
         return None
     node = tensor.node

@@ -16,7 +16,7 @@ from .. import backends
 from .._codegen import define
 from .._device import as_device
 from .._errors import explain
-from .._ops.formula import output_names, visible_names
+from .._ops.formula import HELPERS, output_names, visible_names
 from .._ops.table import TABLE, Op
 from .._storage import Storage, View, storage_of
 from .._tensor import F, Parameter, Tensor, refresh
@@ -24,6 +24,7 @@ from . import modes
 from .modes import state
 from .node import Node, edge_of, next_sequence
 
+HELPERS["Tensor"] = Tensor
 NUMBERS = frozenset((int, float, bool))
 ERRORS = (ValueError, IndexError, TypeError, MemoryError, OverflowError, AttributeError)
 
@@ -114,7 +115,7 @@ class _Caller:
             "refresh": refresh, "bound": bound_of(op), "explain": explain, "ERRORS": ERRORS,
             "new": Tensor.__new__, "Node": Node, "new_node": Node.__new__, "NUMBERS": NUMBERS,
             "next_sequence": next_sequence, "Storage": Storage, "sequence": _sequence,
-            "view_record": view_record, "storage_of": storage_of, "wrap": wrap, "edge_of": edge_of,
+            "storage_of": storage_of, "wrap": wrap, "edge_of": edge_of,
             "finish_view": finish_view, "entry": entry,
         }  # fmt: skip
         if len(self.visible) > 1:
@@ -161,7 +162,7 @@ class _Caller:
         n = p.name
         if p.role == "arrays":
             return [
-                f"    pair = sequence({n})",
+                f"    pair = sequence({n})" + (f" if {n} else ((), False)" if p.optional else ""),
                 f"    if pair is None: return {self.fallback}",
                 f"    x_{n}, r_{n} = pair",
             ]
@@ -198,7 +199,7 @@ class _Caller:
         lines = []
         for o in self.op.outputs:
             role = next(p.role for p in self.op.arrays if p.name == o.name)
-            target = o.name if role == "arrays" else f"({o.name},)"
+            target = f"{o.name} or ()" if role == "arrays" else f"({o.name},)"
             lines.append(f"    for t in {target}:")
             lines.append("        if t is not None: storage_of(t).version += 1")
         return [*lines, "    return None"]
@@ -337,7 +338,9 @@ class _Caller:
         return [*lines, f"    return {result}"]
 
     def viewed(self) -> list[str]:
-        """Results that share the input's memory."""
+        """Results that share the input's memory; without a derivative, not its history."""
+        if self.plan is None:
+            return ["    o = Tensor(z); o.storage = storage_of(input)", "    return o"]
         attrs = ", ".join(p.name for p in self.op.params if p.role == "attr")
         comma = "," if attrs else ""
         first = self.arrays[0]
@@ -383,30 +386,33 @@ def finish_view(
     source: Tensor, z: Any, node: Node | None, name: str, attrs: tuple[Any, ...], mode: int
 ) -> Any:
     """Wrap the results of a view op and note how they were cut from their base."""
-    storage = storage_of(source)
-    if type(z) is not tuple:
-        out = Tensor(z)
-        out.storage = storage
-        out.view = view_record(source, (name, attrs, None), "no_grad" if mode else "")
-        if node is not None:
-            out.node, out._requires_grad = node, True
-        return out
-    outs = []
-    for i, piece in enumerate(z):
-        out = Tensor(piece)
-        out.storage = storage
-        out.view = view_record(source, (name, attrs, i), "no_grad" if mode else "multi")
-        if node is not None:
-            out.node, out.index, out._requires_grad = node, i + 1, True
-        outs.append(out)
-    return tuple(outs)
-
-
-def view_record(source: Tensor, step: tuple[str, tuple[Any, ...], int | None], origin: str) -> View:
+    storage = source.storage
+    if storage is None:
+        storage = storage_of(source)
     before = source.view
-    if before is None:
-        return View(source, (step,), source.storage.generation, origin)  # type: ignore[union-attr]
-    return View(before.base, (*before.chain, step), before.generation, origin or before.origin)
+    base, chain, origin = (
+        (source, None, "") if before is None else (before.base, before.chain, before.origin)
+    )
+    chain = (chain, name, attrs)
+    if type(z) is not tuple:
+        return _view(z, source, storage, node, 0, View(
+            base, chain, storage.version, "no_grad" if mode else origin
+        ))  # fmt: skip
+    origin = "no_grad" if mode else "multi"
+    return tuple([
+        _view(piece, source, storage, node, i, View(base, chain, storage.version, origin))
+        for i, piece in enumerate(z, 1)
+    ])  # fmt: skip
+
+
+def _view(
+    array: Any, source: Tensor, storage: Storage, node: Node | None, index: int, view: View
+) -> Tensor:
+    out = Tensor.__new__(Tensor)
+    out.array, out.storage, out.node, out.index, out.view = array, storage, node, index, view
+    out.hooks = out._grad = None
+    out._requires_grad = node is not None or (view.origin == "no_grad" and source._requires_grad)
+    return out
 
 
 def slow(op: Op, args: tuple[Any, ...], out: Any = None, device: Any = None) -> Any:
@@ -416,7 +422,7 @@ def slow(op: Op, args: tuple[Any, ...], out: Any = None, device: Any = None) -> 
     if out is not None:
         from .._inplace import write_out
 
-        return write_out(op.name, _call(op, args, device), out)
+        return write_out(op.name, _call(op, args, device), out, args)
     return _call(op, tuple(_plain(op, p, a) for p, a in zip(op.params, args, strict=True)), device)
 
 
@@ -436,7 +442,7 @@ def _intercepted(op: Op, args: tuple[Any, ...], out: Any, device: Any) -> Any:
         return result
     from .._inplace import write_out
 
-    return write_out(op.name, result, out)
+    return write_out(op.name, result, out, args)
 
 
 def _plain(op: Op, param: Any, value: Any) -> Any:
@@ -444,7 +450,7 @@ def _plain(op: Op, param: Any, value: Any) -> Any:
     if param.role == "attr" or type(value) in (Tensor, Parameter):
         return value
     if param.role == "arrays" and isinstance(value, tuple | list):
-        if not value:
+        if not value and not param.optional:
             raise RuntimeError(f"{op.name}(): expected a non-empty list of Tensors")
         return [_element(op, param, v, i) for i, v in enumerate(value)]
     if isinstance(value, Tensor):

@@ -75,9 +75,6 @@ class Backend(ABC):
     def empty_cache(self) -> None:
         """Give unused pooled memory back."""
 
-    @abstractmethod
-    def philox(self, seed: int, offset: int, n: int) -> Any:
-        """`n` uint32 words of the Philox4x32-10 stream (key `seed`, call `offset`)."""
 
     def supports(self, kind: dtype) -> bool:
         return True

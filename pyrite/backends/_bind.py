@@ -66,7 +66,7 @@ class _Binder:
             i for i in self.positions if chosen is None or op.params[i].name in chosen
         ]
         self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
-        self.keeps_half = op.kind in ("view", "move", "create")
+        self.keeps_half = op.kind in ("view", "move", "create", "update")
 
     def build(self) -> Callable[..., Any]:
         scope = {
@@ -112,9 +112,15 @@ class _Binder:
 
     def fast_condition(self) -> str | None:
         """Source of the test: all array operands float32 or all float64 (numbers allowed)."""
+        params = [self.op.params[i] for i in self.positions]
+        if params and self.rule == "any" and self.keeps_half:  # any dtypes, taken as they are
+            return " and ".join([
+                f"all([type(v) is ND for v in {p.name}])" if p.role == "arrays"
+                else f"(type({p.name}) is ND{f' or {p.name} is None' * p.optional})"
+                for p in params
+            ])  # fmt: skip
         if self.lists or not self.positions:
             return None
-        params = [self.op.params[i] for i in self.positions]
         first = params[0].name
         test = f"type({first}) is ND and ((d := {first}.dtype) is F32 or d is F64)"
         weak = self.rule in ("promote", "float", "bool")

@@ -23,7 +23,7 @@ _CPU_PIECE, _PIECE = 1 << 16, 1 << 22
 
 def piece(xp: Any) -> int:
     """How many words to draw at a time on the array module `xp`."""
-    return _CPU_PIECE if xp.__name__ == "numpy" else _PIECE
+    return _CPU_PIECE if getattr(xp, "__name__", "") == "numpy" else _PIECE
 
 
 def block(seed: int, c0: Any, c1: Any, c2: Any, c3: Any) -> tuple[Any, Any, Any, Any]:

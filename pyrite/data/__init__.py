@@ -10,7 +10,7 @@ from ._dataset import (
     Subset,
     TensorDataset,
     random_split,
-)
+)  # fmt: skip
 from ._fetch import get_worker_info
 from ._loader import DataLoader
 from ._sampler import (
@@ -20,25 +20,11 @@ from ._sampler import (
     SequentialSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
-)
+)  # fmt: skip
 
 __all__ = [
-    "BatchSampler",
-    "ChainDataset",
-    "ConcatDataset",
-    "DataLoader",
-    "Dataset",
-    "IterableDataset",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "StackDataset",
-    "Subset",
-    "SubsetRandomSampler",
-    "TensorDataset",
-    "WeightedRandomSampler",
-    "default_collate",
-    "default_convert",
-    "get_worker_info",
-    "random_split",
-]
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset",
+    "RandomSampler", "Sampler", "SequentialSampler", "StackDataset", "Subset",
+    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
+    "default_convert", "get_worker_info", "random_split",
+]  # fmt: skip

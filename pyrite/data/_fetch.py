@@ -2,36 +2,37 @@
 
 Randomness: a sample's key is (base seed, epoch, index). While it is read, a generator with that
 key stands in for the default one, so that its random numbers depend on neither the worker, the
-batch size nor what was read before. A stream's key has the sample's place in the place of the
-index; a sample that a sampler names again in one epoch, and `collate_fn`, have longer keys.
+batch size nor what was read before. In a stream the sample's place stands for the index; a sample
+that the sampler names again in an epoch, and `collate_fn`, have longer keys of their own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
+import itertools
 import operator
 import random
 import reprlib
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..random import derive, generator_scope
+from ..random import Generator, derive, generator_scope
 from ._collate import default_collate, default_convert
-from ._dataset import gather, reads_batches
+from ._dataset import TensorDataset, unwrap
 
 _MASK = 2**64 - 1
 _END = object()
+_here = threading.local()
 
 
-@dataclass(frozen=True)
-class WorkerInfo:
-    """What `get_worker_info()` tells: the worker's number, how many there are, seed, dataset."""
+class WorkerInfo(NamedTuple):
+    """A worker's number, how many there are, its seed, and its copy of the dataset."""
 
     id: int
     num_workers: int
@@ -39,37 +40,28 @@ class WorkerInfo:
     dataset: Any
 
 
-_here = threading.local()
-
-
 def get_worker_info() -> WorkerInfo | None:
     """The loader worker that this code runs in, or None outside of one."""
-    info: WorkerInfo | None = getattr(_here, "info", None)
-    return info
+    return getattr(_here, "info", None)
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a loader asks of its workers, for all of its epochs."""
+class Job(NamedTuple):
+    """What a loader asks of its workers. `isolate`: `random` and `numpy.random` can be seeded."""
 
     dataset: Any
     collate_fn: Callable[[Any], Any]
-    batch_size: int | None
+    batch_size: int
     drop_last: bool
-    iterable: bool
+    stream: bool
     batched: bool
     seed: int
     num_workers: int
     init_fn: Callable[[int], None] | None
-    # Whether `random` and `numpy.random` can be seeded per sample: threads share them.
     isolate: bool
 
 
 class Epoch(NamedTuple):
-    """The start of an epoch. `ticket` tells its results from those of an abandoned one.
-
-    For streams: the batches that each worker has delivered already, and its dataset's state.
-    """
+    """The start of an epoch; for streams, each worker's delivered batches and dataset state."""
 
     ticket: int
     number: int
@@ -78,44 +70,48 @@ class Epoch(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A batch to build; `repeats` counts how often the epoch named each index before, if ever."""
+    """A batch to build. `repeats`: how often the epoch named each index before, if it did."""
 
     ticket: int
     number: int
-    indices: Any
-    repeats: list[int] | None
+    indices: list[Any]
+    repeats: list[int]
 
 
 class Result(NamedTuple):
-    """A worker's answer to a task; `state` is that of a dataset which has `state_dict`."""
+    """A worker's answer: a batch, a `Failure`, or the end of its stream."""
 
     worker: int
     ticket: int
     number: int
-    kind: Literal["batch", "end", "error"]
     value: Any = None
     state: Any = None
+    ended: bool = False
 
 
 class Failure(NamedTuple):
-    """An exception of the user's code in a worker: its class, the text to raise it with."""
+    """What the user's code raised: the exception itself, or its class and text from a worker."""
 
     kind: type[BaseException]
     text: str
+    error: BaseException | None = None
 
     def reraise(self) -> NoReturn:
         """Raise the class again; RuntimeError where the interpreter would misread the class."""
+        if self.error is not None:
+            raise self.error
         kind, text = self.kind, self.text
         if issubclass(kind, StopIteration) or not issubclass(kind, Exception):
             kind = RuntimeError
-        if issubclass(kind, KeyError):
-            text = _Verbatim(text)
         try:
-            error = kind(text)
+            error = kind(_Verbatim(text))
+            shown = text in str(error)
         except TypeError:
-            error = kind.__new__(kind, text)
-        if self.text not in str(error):
-            error.add_note(text)
+            shown = False
+        if not shown:
+            # A constructor with arguments of its own: pass it by, and say the text anyway.
+            named: Any = type(kind.__name__, (kind,), {"__str__": lambda _: text})
+            error = named.__new__(named)
         raise error
 
 
@@ -123,38 +119,7 @@ class _Verbatim(str):
     """Text that KeyError, which shows the repr of its argument, shows as it is."""
 
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-class Guard(contextlib.AbstractContextManager["Guard"]):
-    """Holds back whatever the user's code raises, as the `Failure` that the loader will raise."""
-
-    failure: Failure | None = None
-
-    def __init__(self, builder: Builder, place: str) -> None:
-        self.builder, self.place = builder, place
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if error is not None:
-            original = "".join(traceback.format_exception(error))
-            name, doing = type(error).__name__, self.builder.doing()
-            text = f"Caught {name} in DataLoader worker {self.place}, {doing}.\nOriginal {original}"
-            self.failure = Failure(type(error), text)
-        return True
-
-
-@contextlib.contextmanager
-def isolated() -> Iterator[None]:
-    """Give `random` and `numpy.random` back their state afterwards."""
-    state, bits = random.getstate(), np.random.get_bit_generator()
-    np.random.set_bit_generator(np.random.MT19937(0))
-    try:
-        yield
-    finally:
-        np.random.set_bit_generator(bits)
-        random.setstate(state)
+    __repr__ = str.__str__
 
 
 def index_key(index: Any) -> int:
@@ -162,139 +127,195 @@ def index_key(index: Any) -> int:
     try:
         return operator.index(index) & _MASK
     except TypeError:
-        digest = hashlib.blake2b(repr(index).encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "little")
+        return int.from_bytes(hashlib.blake2b(repr(index).encode(), digest_size=8).digest())
 
 
-@dataclass
+class _Lazy(Generator):
+    """A generator that derives its seed from a key when it is first asked for a number."""
+
+    __slots__ = ("_key", "_known")
+
+    _key: tuple[int, ...]
+    _known: int | None
+
+    def rekey(self, *key: int) -> None:
+        """Start the stream of another key."""
+        self._key, self._known, self._offset = key, None, 0
+
+    def _get(self) -> int:
+        if self._known is None:
+            self._known = derive(*self._key).initial_seed()
+        return self._known
+
+    def _set(self, seed: int) -> None:
+        self._known = seed
+
+    _seed = property(_get, _set)
+
+
 class Builder:
-    """Builds the batches of one worker (or of the loader itself, which is worker 0 of 0)."""
+    """Builds the batches of one worker, or of the loader itself (worker 0 of 0)."""
 
-    job: Job
-    worker: int = 0
-    epoch: Epoch = field(default_factory=lambda: Epoch(0, 0, [0], [None]))
-    _ready: bool = False
-    _stream: Iterator[Any] | None = None
-    _batches: int = 0
-    _places: int = 0
-    _doing: tuple[str, Any] = ("in worker_init_fn", "")
+    epoch: Epoch
 
-    def begin(self, epoch: Epoch) -> None:
-        """Start an epoch; its stream is opened by the first task."""
-        self.epoch, self._stream = epoch, None
-        self._batches = self._places = 0
+    def __init__(self, job: Job, worker: int, place: str) -> None:
+        self.job, self.worker, self.place = job, worker, place
+        self._ready = not job.num_workers
+        self._generator = _Lazy()
+        self._bits = np.random.MT19937(0) if job.isolate else None
+        self._stream: Iterator[Any] | None = None
+        self._batches = self._samples = 0
+        self._doing: tuple[str, Any] = ("in worker_init_fn", "")
 
-    def doing(self) -> str:
-        """What the user's code was doing last, for error messages."""
-        what, index = self._doing
-        return f"{what} {reprlib.repr(index) if isinstance(index, list) else index}".rstrip()
-
-    def build(self, task: Task) -> Result:
-        """The batch of a task, or the end of the stream. Lets the user's exceptions through."""
-        with isolated() if self.job.isolate else contextlib.nullcontext():
+    def answer(self, message: Epoch | Task) -> Result | None:
+        """Begin an epoch, or answer a task; errors of the user's code are part of the answer."""
+        if isinstance(message, Epoch):
+            self.epoch, self._stream = message, None
+            self._epoch_seed = derive(self.job.seed, message.number).initial_seed()
+            return None
+        result = Result(self.worker, message.ticket, message.number)
+        with _Guard(self) as guard, generator_scope(self._generator), _isolated(self._bits):
             if not self._ready:
                 self._initialise()
-            if self.job.iterable:
-                return self._next_batch(task)
-            batch = self._read(task)
-        return Result(self.worker, task.ticket, task.number, "batch", batch)
+            if not self.job.stream:
+                return result._replace(value=self._read(message))
+            return self._read_stream(result)
+        return result._replace(value=guard.failure)
+
+    def doing(self) -> str:
+        """What the user's code was doing last."""
+        what, which = self._doing
+        return f"{what} {reprlib.repr(which) if isinstance(which, list) else which}".rstrip()
 
     def _initialise(self) -> None:
-        job = self.job
-        if job.num_workers:
-            _here.info = WorkerInfo(
-                self.worker, job.num_workers, (job.seed + self.worker) & _MASK, job.dataset
-            )
-        if job.init_fn is not None:
-            with self._keyed(self.worker, 0, 0, 0):
-                job.init_fn(self.worker)
+        seed = self.job.seed + self.worker & _MASK
+        _here.info = WorkerInfo(self.worker, self.job.num_workers, seed, self.job.dataset)
+        if self.job.init_fn is not None:
+            self._key(self.worker, 0, 0, 0)
+            self.job.init_fn(self.worker)
         self._ready = True
 
-    def _keyed(self, *key: int) -> contextlib.AbstractContextManager[Any]:
-        """A scope in which random numbers come from the key (base seed, epoch, *key)."""
-        generator = derive(self.job.seed, self.epoch.number, *key)
+    def _key(self, *key: int) -> None:
+        """Let random numbers come from the key (base seed, epoch, *key) from here on."""
+        self._generator.rekey(self.job.seed, self.epoch.number, *key)
         if self.job.isolate:
-            seed = generator.initial_seed()
+            seed = self._epoch_seed
+            for number in key:
+                seed = (seed + number) * 0x9E3779B97F4A7C15 & _MASK
             random.seed(seed)
-            np.random.seed(seed & 0xFFFFFFFF)
-        scope: contextlib.AbstractContextManager[Any] = generator_scope(generator)
-        return scope
+            np.random.seed(seed >> 32)
 
     def _read(self, task: Task) -> Any:
         job, indices = self.job, task.indices
-        if not job.batched:
-            repeat = task.repeats[0] if task.repeats else 0
-            return self._collate(self._sample(indices, repeat), task.number)
-        if job.collate_fn is default_collate:
+        if job.batched:
             self._doing = ("at sample indices", indices)
-            columns = gather(job.dataset, indices)
-            if columns is not None:
-                return columns
-        if reads_batches(job.dataset):
-            self._doing = ("at sample indices", indices)
-            with self._keyed(*map(index_key, indices[:1])):
-                return self._collate(job.dataset.__getitems__(indices), task.number)
-        repeats = task.repeats or [0] * len(indices)
-        samples = [self._sample(i, n) for i, n in zip(indices, repeats, strict=True)]
+            base, chosen = unwrap(job.dataset, indices)
+            if (
+                type(base) is TensorDataset
+                and job.collate_fn is default_collate
+                and all(type(i) is int for i in chosen)
+            ):
+                # One gather per tensor gives what stacking sample by sample gives.
+                return [tensor[chosen] for tensor in base.tensors]
+            if hasattr(base, "__getitems__"):
+                self._key(*map(index_key, indices[:1]))
+                return self._collate(base.__getitems__(chosen), task.number)
+        repeats = itertools.chain(task.repeats, itertools.repeat(0))
+        samples = [self._sample(i, n) for i, n in zip(indices, repeats)]
         return self._collate(samples, task.number)
 
     def _sample(self, index: Any, repeat: int) -> Any:
         self._doing = ("at sample index", index)
-        key = (index_key(index), repeat) if repeat else (index_key(index),)
-        with self._keyed(*key):
-            return self.job.dataset[index]
+        self._key(index_key(index), *([repeat] if repeat else []))
+        return self.job.dataset[index]
 
     def _collate(self, samples: Any, number: int) -> Any:
         function = self.job.collate_fn
-        before = f"(after {self.doing()})"
-        self._doing = ("in collate_fn of batch", f"{number} {before}")
+        self._doing = (f"in collate_fn of batch {number}, whose last step was", self.doing())
+        samples = samples if self.job.batched else samples[0]
         if function is default_collate or function is default_convert:
             return function(samples)
-        with self._keyed(number, 0, 0):
-            return function(samples)
+        self._key(number, 0, 0)
+        return function(samples)
 
-    def _next_batch(self, task: Task) -> Result:
+    def _read_stream(self, result: Result) -> Result:
         job = self.job
         stream = self._open() if self._stream is None else self._stream
-        samples = list(self._take(stream, job.batch_size or 1))
-        if not samples or (job.drop_last and len(samples) < (job.batch_size or 1)):
-            return Result(self.worker, task.ticket, task.number, "end")
+        samples = list(self._take(stream, job.batch_size))
+        if not samples or (job.drop_last and len(samples) < job.batch_size):
+            return result._replace(ended=True)
         number = self._batches * max(job.num_workers, 1) + self.worker
         self._batches += 1
-        batch = self._collate(samples if job.batched else samples[0], number)
-        state = job.dataset.state_dict() if _is_stateful(job.dataset) else None
-        return Result(self.worker, task.ticket, task.number, "batch", batch, state)
+        batch = self._collate(samples, number)
+        stateful = hasattr(job.dataset, "state_dict")
+        state = copy.deepcopy(job.dataset.state_dict()) if stateful else None
+        return result._replace(value=batch, state=state)
 
     def _open(self) -> Iterator[Any]:
         """Start the stream where the epoch says: from the dataset's state, or by skipping."""
         dataset, state = self.job.dataset, self.epoch.states[self.worker]
         self._batches = self.epoch.delivered[self.worker]
-        samples = self._batches * (self.job.batch_size or 1)
+        self._samples = self._batches * self.job.batch_size if state is not None else 0
         self._doing = ("in __iter__ of the dataset", "")
+        # The same key in all workers: what they shuffle here, they shuffle alike.
+        self._key(0, 0, 0, 0)
         if state is not None:
             dataset.load_state_dict(state)
-        # The same key in all workers: what they shuffle here, they shuffle alike.
-        with self._keyed(0, 0, 0, 0):
-            self._stream = stream = iter(dataset)
-        if state is None:
-            samples -= sum(1 for _ in self._take(stream, samples))
-        self._places += samples
+        self._stream = stream = iter(dataset)
+        for _ in self._take(stream, self._batches * self.job.batch_size - self._samples):
+            pass
         return stream
 
     def _take(self, stream: Iterator[Any], count: int) -> Iterator[Any]:
         """Up to `count` samples of the stream."""
         workers = max(self.job.num_workers, 1)
         for _ in range(count):
-            self._doing = ("at sample", f"{self._places} of the worker's stream")
-            with self._keyed(self._places * workers + self.worker):
-                sample = next(stream, _END)
+            self._doing = ("at sample", f"{self._samples} of the worker's stream")
+            self._key(self._samples * workers + self.worker)
+            sample = next(stream, _END)
             if sample is _END:
                 # An ended stream is not asked again: it might start over.
                 self._stream = iter(())
                 return
-            self._places += 1
+            self._samples += 1
             yield sample
 
 
-def _is_stateful(dataset: Any) -> bool:
-    return hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
+def fresh_memory(size: int) -> Any:
+    """A writable buffer of `size` bytes, whatever they are."""
+    return np.empty(size, np.uint8)
+
+
+class _Guard(contextlib.AbstractContextManager["_Guard"]):
+    """Holds back what the user's code raises; in a worker whatever it is, else exceptions only."""
+
+    failure: Failure
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        place, doing = self._builder.place, self._builder.doing()
+        if isinstance(error, Exception) and not place:
+            error.add_note(f"raised in DataLoader (num_workers=0) {doing}")
+            self.failure = Failure(type(error), "", error)
+        elif error is not None:
+            original = "".join(traceback.format_exception(error))
+            caught = f"Caught {type(error).__name__} in DataLoader worker {place}, {doing}"
+            self.failure = Failure(type(error), f"{caught}.\nOriginal {original}")
+        return bool(place) or isinstance(error, Exception)
+
+
+@contextlib.contextmanager
+def _isolated(bits: Any) -> Iterator[None]:
+    """Let `numpy.random` draw from `bits`; give it and `random` back their state afterwards."""
+    if bits is None:
+        yield
+        return
+    state, before = random.getstate(), np.random.mtrand.get_bit_generator()
+    np.random.mtrand.set_bit_generator(bits)
+    try:
+        yield
+    finally:
+        np.random.mtrand.set_bit_generator(before)
+        random.setstate(state)

@@ -6,30 +6,20 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
-import pyrite
-
+from .._composites.create import as_tensor
+from .._composites.random import multinomial, randint, randperm
+from .._dtypes import float64
 from ..random import Generator
 
 T_co = TypeVar("T_co", covariant=True)
-
-
-def permutation(n: int, generator: Generator | None = None) -> list[int]:
-    """A random order of 0 to n - 1."""
-    order: list[int] = pyrite.randperm(n, generator=generator).tolist()
-    return order
-
-
-def draw_seed(generator: Generator | None = None) -> int:
-    """A seed of 63 bits, drawn from `generator` (default: the current default generator)."""
-    return int(pyrite.randint(0, 2**63 - 1, (), generator=generator).item())
 
 
 class Sampler(Generic[T_co]):
     """An order of indices (or of lists of them): subclasses write `__iter__`, often `__len__`.
 
     A loader iterates over its sampler with a default generator keyed by (base seed, epoch), so
-    what `__iter__` draws from Pyrite is drawn again when an epoch is resumed. Random numbers of
-    `random` or NumPy are not.
+    what `__iter__` draws from Pyrite is drawn again when an epoch is resumed. A sampler with
+    other random numbers needs `state_dict` and `load_state_dict` for that.
     """
 
     def __iter__(self) -> Iterator[T_co]:
@@ -57,12 +47,9 @@ class RandomSampler(Sampler[int]):
     """
 
     def __init__(
-        self,
-        data_source: Sized,
-        replacement: bool = False,
-        num_samples: int | None = None,
+        self, data_source: Sized, replacement: bool = False, num_samples: int | None = None,
         generator: Generator | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.data_source = data_source
         self.replacement = replacement
         self.generator = generator
@@ -83,9 +70,9 @@ class RandomSampler(Sampler[int]):
         for start in range(0, self.num_samples, 32 if self.replacement else n):
             count = self.num_samples - start
             if self.replacement:
-                yield from pyrite.randint(n, (min(count, 32),), generator=generator).tolist()
+                yield from randint(n, (min(count, 32),), generator=generator).tolist()
             else:
-                yield from permutation(n, generator)[:count]
+                yield from randperm(n, generator=generator).tolist()[:count]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -99,8 +86,8 @@ class SubsetRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        for i in permutation(len(self.indices), self.generator):
-            yield self.indices[i]
+        order = randperm(len(self.indices), generator=self.generator).tolist()
+        return (self.indices[i] for i in order)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -113,26 +100,21 @@ class WeightedRandomSampler(Sampler[int]):
     """
 
     def __init__(
-        self,
-        weights: Sequence[float],
-        num_samples: int,
-        replacement: bool = True,
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True,
         generator: Generator | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         _check_count("num_samples", num_samples)
         _check_bool("replacement", replacement)
-        self.weights = pyrite.as_tensor(weights, dtype=pyrite.float64)
-        if self.weights.dim() != 1:
-            raise ValueError(
-                "weights should be a 1d sequence but given weights have shape "
-                f"{tuple(self.weights.shape)}"
-            )
+        self.weights = as_tensor(weights, dtype=float64)
+        if self.weights.ndim != 1:
+            shape = tuple(self.weights.shape)
+            raise ValueError(f"weights should be a 1d sequence but given weights have {shape=}")
         self.num_samples = num_samples
         self.replacement = replacement
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        drawn = pyrite.multinomial(
+        drawn = multinomial(
             self.weights, self.num_samples, self.replacement, generator=self.generator
         )
         return iter(drawn.tolist())
@@ -163,6 +145,11 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         total = len(self.sampler)  # type: ignore[arg-type]
         return total // self.batch_size if self.drop_last else -(-total // self.batch_size)
+
+
+def draw_seed(generator: Generator | None = None) -> int:
+    """A seed of 63 bits, drawn from `generator` (default: the current default generator)."""
+    return int(randint(0, 2**63 - 1, (), generator=generator).item())
 
 
 def may_repeat(sampler: Any) -> bool:

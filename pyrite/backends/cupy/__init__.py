@@ -65,10 +65,6 @@ class CupyBackend(Backend):
     def empty_cache(self) -> None:
         self.xp.get_default_memory_pool().free_all_blocks()
 
-    def philox(self, seed: int, offset: int, n: int) -> Any:
-        from ..numpy.philox import philox_words
-
-        return philox_words(self.xp, seed, offset, n)
 
 
 def load() -> CupyBackend:

@@ -29,11 +29,6 @@ class NumpyBackend(Backend):
     def empty(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
         return np.empty(shape, kind)
 
-    def philox(self, seed: int, offset: int, n: int) -> np.ndarray[Any, Any]:
-        from .philox import philox
-
-        return philox(seed, offset, n)
-
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         from .kernels import KERNELS
 

@@ -71,6 +71,15 @@ def power_of_two(n: Any) -> Any:
     return np.ldexp(ONE, n)
 
 
+def gemm(function: int, flags: Any, sizes: Any, a: Any, b: Any, out: Any) -> None:
+    """One panel of a matrix product by the BLAS function at an address (`_native._gemm`)."""
+    (x, i, k), (y, d, j), (z, r, c) = a, b, out
+    m, n, depth = sizes
+    left = x[k : k + depth, i : i + m].T if flags[0] else x[i : i + m, k : k + depth]
+    right = y[j : j + n, d : d + depth].T if flags[1] else y[d : d + depth, j : j + n]
+    z[r : r + m, c : c + n] = left @ right
+
+
 @inline("contract")
 def exp(x: Any) -> Any:
     """e**x; denormal results included, 0 below and infinity above the range."""
@@ -164,6 +173,19 @@ def total(x: Any) -> Any:
         part = x.dtype.type(0)
         for i in range(run.size):
             part += run[i]
+        result += part
+    return result
+
+
+@inline("contract", "reassoc")
+def squared_deviations(x: Any, center: Any) -> Any:
+    """The sum of (x - center)**2 over a vector as float64, in runs as `total`."""
+    result = 0.0
+    for start in range(0, x.size, 512):
+        run = x[start : start + 512]
+        part = x.dtype.type(0)
+        for i in range(run.size):
+            part += (run[i] - center) * (run[i] - center)
         result += part
     return result
 

@@ -14,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.targetconfig import ConfigStack
 from numba.extending import intrinsic, overload, register_jitable
 
 from . import _math
@@ -167,6 +168,41 @@ def _power_of_two(typing: Any, n: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+@intrinsic
+def _gemm(typing: Any, function: Any, flags: Any, sizes: Any, a: Any, b: Any, out: Any) -> Any:
+    """Call a `cblas_?gemm` with 64-bit integers at an address, alpha 1 and beta 0.
+
+    flags: (a, b transposed); sizes: (m, n, k); a, b, out: (matrix, first row, first column).
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flag, size, *panels = (
+            cgutils.unpack_tuple(builder, v, n) for v, n in zip(args[1:], (2, 3, 3, 3, 3))
+        )
+        kind = context.get_value_type(a[0].dtype)
+        spots = [_spot(context, builder, t, p) for t, p in zip((a, b, out), panels)]
+        order = [I32(101), *(builder.select(f, I32(112), I32(111)) for f in flag), *size]
+        values = [*order, kind(1), *spots[0], *spots[1], kind(0), *spots[2]]
+        shape = ir.FunctionType(ir.VoidType(), [v.type for v in values])
+        builder.call(builder.inttoptr(args[0], shape.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(function, flags, sizes, a, b, out), generate
+
+
+def _spot(context: Any, builder: Any, kind: Any, panel: Any) -> tuple[Any, Any]:
+    """The address of one element of a matrix, and the elements from a row to the next."""
+    array = context.make_array(kind[0])(context, builder, panel[0])
+    width = builder.extract_value(array.shape, 1)
+    offset = builder.add(builder.mul(panel[1], width), panel[2])
+    return builder.gep(array.data, [offset]), width
+
+
+overload(_math.gemm)(
+    lambda function, flags, sizes, a, b, out: (
+        lambda function, flags, sizes, a, b, out: _gemm(function, flags, sizes, a, b, out)
+    )
+)
 overload(_math.fmax)(lambda x, y: lambda x, y: _maximum(x, y))
 overload(_math.fmin)(lambda x, y: lambda x, y: _minimum(x, y))
 overload(_math.power_of_two)(lambda n: lambda n: _power_of_two(n))
@@ -191,7 +227,10 @@ def fork(typing: Any, function: Any, args: Any, n: Any, chunk: Any, pool: Any) -
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         _, packed, n, chunk, pool = values
-        compiled = context.compile_subroutine(builder, function.dispatcher.py_func, inner)
+        flags = ConfigStack().top().copy()  # the loop's own, not Numba's defaults
+        compiled = context.compile_subroutine(
+            builder, function.dispatcher.py_func, inner, flags=flags
+        )
         record = ir.LiteralStructType([I64, I64, I64, context.get_value_type(args)])
         spot = cgutils.alloca_once(builder, record)
         for i, value in enumerate([I64(0), n, chunk, packed]):

@@ -297,6 +297,9 @@ def gelu_tanh_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
         out[i] = v * m.sigmoid(m.TWO * m.SQRT_2_OVER_PI * (v + m.CUBIC * v * v * v))
 
 
+GELU = {"none": gelu_loop, "tanh": gelu_tanh_loop}
+
+
 def unary(loop: Loop, size: int, input: Array) -> Any:
     """A loop of one array and its result."""
     n = input.size
@@ -354,7 +357,8 @@ def silu(input: Array) -> Any:
 
 @kernel("gelu", HEAVY)
 def gelu(input: Array, approximate: str = "none") -> Any:
-    return unary(gelu_loop if approximate == "none" else gelu_tanh_loop, HEAVY, input)
+    loop = GELU.get(approximate)
+    return NotImplemented if loop is None else unary(loop, HEAVY, input)
 
 
 # --- backward of activations ----------------------------------------------------------------
@@ -364,6 +368,18 @@ def gelu(input: Array, approximate: str = "none") -> Any:
 def relu_grad_loop(g: Vector, out: Vector, gx: Vector, lo: Place, hi: Place) -> None:
     for i in range(lo, hi):
         gx[i] = ZERO if out[i] <= ZERO else g[i]
+
+
+@loop("contract")
+def sigmoid_grad_loop(g: Vector, out: Vector, gx: Vector, lo: Place, hi: Place) -> None:
+    for i in range(lo, hi):
+        gx[i] = g[i] * ((ONE - out[i]) * out[i])
+
+
+@loop("contract")
+def tanh_grad_loop(g: Vector, out: Vector, gx: Vector, lo: Place, hi: Place) -> None:
+    for i in range(lo, hi):
+        gx[i] = g[i] * (ONE - out[i] * out[i])
 
 
 @loop("contract")
@@ -390,27 +406,40 @@ def gelu_tanh_grad_loop(g: Vector, x: Vector, gx: Vector, lo: Place, hi: Place) 
         gx[i] = g[i] * s * (ONE + v * (ONE - s) * slope)
 
 
-def gradient(loop: Loop, g: Array, saved: Array) -> Any:
+GELU_GRAD = {"none": gelu_grad_loop, "tanh": gelu_tanh_grad_loop}
+
+
+def gradient(loop: Loop, size: int, g: Array, saved: Array) -> Any:
     """A loop of a cotangent and a saved array of its shape."""
     n = g.size
-    if n < HEAVY or g.shape != saved.shape or not (dense(g) and dense(saved)):
+    if n < size or g.shape != saved.shape or not (dense(g) and dense(saved)):
         return NotImplemented
     out = like(g)
     loop(n, part(n), g.reshape(-1), saved.reshape(-1), out.reshape(-1))
     return out
 
 
-@kernel("relu_grad", HEAVY)
-def relu_grad(g: Array, out: Array) -> Any:
-    return gradient(relu_grad_loop, g, out)
+@kernel("relu_grad", MEDIUM)
+def relu_grad(grad: Array, output: Array) -> Any:
+    return gradient(relu_grad_loop, MEDIUM, grad, output)
+
+
+@kernel("sigmoid_grad", MEDIUM)
+def sigmoid_grad(grad: Array, output: Array) -> Any:
+    return gradient(sigmoid_grad_loop, MEDIUM, grad, output)
+
+
+@kernel("tanh_grad", MEDIUM)
+def tanh_grad(grad: Array, output: Array) -> Any:
+    return gradient(tanh_grad_loop, MEDIUM, grad, output)
 
 
 @kernel("silu_grad", HEAVY)
-def silu_grad(g: Array, input: Array) -> Any:
-    return gradient(silu_grad_loop, g, input)
+def silu_grad(grad: Array, input: Array) -> Any:
+    return gradient(silu_grad_loop, HEAVY, grad, input)
 
 
 @kernel("gelu_grad", HEAVY)
-def gelu_grad(g: Array, input: Array, approximate: str = "none") -> Any:
-    loop = gelu_grad_loop if approximate == "none" else gelu_tanh_grad_loop
-    return gradient(loop, g, input)
+def gelu_grad(grad: Array, input: Array, approximate: str = "none") -> Any:
+    loop = GELU_GRAD.get(approximate)
+    return NotImplemented if loop is None else gradient(loop, HEAVY, grad, input)

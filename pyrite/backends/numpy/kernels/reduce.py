@@ -75,7 +75,7 @@ def layout(shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
     the second), or None for any other.
     """
     n = len(shape)
-    dims = range(n) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    dims = range(n) if dim is None or dim == () else dim if isinstance(dim, tuple) else (dim,)
     if not all(-n <= d < n for d in dims):
         return None, 0, 0, ()
     gone = sorted({d % n for d in dims})

@@ -85,10 +85,10 @@ def log_softmax(input: Array, dim: int) -> Any:
 
 
 @kernel("softmax_grad", MIN)
-def softmax_grad(g: Array, out: Array, dim: int) -> Any:
-    return last_dim(softmax_grad_rows, dim, g, out)
+def softmax_grad(grad: Array, output: Array, dim: int) -> Any:
+    return last_dim(softmax_grad_rows, dim, grad, output)
 
 
 @kernel("log_softmax_grad", MIN)
-def log_softmax_grad(g: Array, out: Array, dim: int) -> Any:
-    return last_dim(log_softmax_grad_rows, dim, g, out)
+def log_softmax_grad(grad: Array, output: Array, dim: int) -> Any:
+    return last_dim(log_softmax_grad_rows, dim, grad, output)

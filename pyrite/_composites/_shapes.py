@@ -1,0 +1,50 @@
+"""Arguments that layers share: sizes per dimension, and inputs with or without a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._tensor import F, Tensor
+
+Sizes = tuple[int, ...]
+
+
+def per_dim(name: str, argument: str, value: Any, n: int) -> Sizes:
+    """`value` for each of `n` dimensions: an int, or a sequence of 1 or `n` ints."""
+    if isinstance(value, int):
+        return (value,) * n
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) == n:
+            return tuple([int(v) for v in value])
+        if len(value) == 1:
+            return (int(value[0]),) * n
+        raise RuntimeError(
+            f"{name}: {argument} must either be a single int, or a tuple of {n} ints, got {value}"
+        )
+    if hasattr(value, "__index__"):
+        return (int(value),) * n
+    raise TypeError(
+        f"{name}(): argument '{argument}' must be tuple of ints or int, not {type(value).__name__}"
+    )
+
+
+def batched(name: str, input: Tensor, n: int) -> Tensor:
+    """(batch, channels, *n sizes), a batch of 1 put in front where there is none."""
+    if input.ndim == n + 2:
+        return input
+    if input.ndim == n + 1:
+        out: Tensor = F.reshape(input, (1, *input.shape))
+        return out
+    raise RuntimeError(
+        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of "
+        f"size: {list(input.shape)}"
+    )
+
+
+def unbatched(out: Tensor, like: Tensor) -> Tensor:
+    """Without the batch of 1 if `like`, the call's input, has none."""
+    if out.ndim == like.ndim:
+        return out
+    single: Tensor = F.reshape(out, out.shape[1:])
+    return single

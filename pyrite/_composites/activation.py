@@ -1,0 +1,223 @@
+"""Activation functions as `nn.functional` has them, with `inplace=`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._errors import wrap_dim
+from .._inplace import derive
+from .._ops.table import TABLE
+from .._tensor import F, Tensor
+from ._register import composite
+from .random import rand_like
+
+
+def _run(
+    name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *args: Any
+) -> Tensor:
+    """Call, or write the result into `input`."""
+    if not inplace:
+        return function(input, *args)
+    return derive(name, function, TABLE.get(name))(input, *args)  # type: ignore[no-any-return]
+
+
+# ---- rectifiers
+
+
+@composite("n", name="relu")
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`max(input, 0)`."""
+    return _run("relu", F.relu, inplace, input)
+
+
+@composite("n")
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input` limited to [0, 6]."""
+    return _run("hardtanh", F.hardtanh, inplace, input, 0.0, 6.0)
+
+
+@composite("n")
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """`input` limited to [min_val, max_val]; ValueError if the limits cross."""
+    if min_val > max_val:
+        raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    return _run("hardtanh", F.hardtanh, inplace, input, min_val, max_val)
+
+
+@composite("n")
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """`input` above 0, `negative_slope * input` below."""
+    return _run("leaky_relu", F.leaky_relu, inplace, input, negative_slope)
+
+
+@composite("fm", aliases=("nn.functional.prelu",))
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """`input` above 0, `weight * input` below; one weight, or one per channel (dimension 1)."""
+    if weight.ndim > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+        )
+    if weight.ndim == 1:
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if weight.shape[0] not in (1, channels):
+            raise RuntimeError(
+                "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                f"{weight.shape[0]} and channel size = {channels}."
+            )
+        sizes = [-1 if d == min(1, input.ndim - 1) else 1 for d in range(input.ndim)]
+        weight = F.reshape(weight, tuple(sizes))
+    return F.where(F.gt(input, 0), input, F.mul(input, weight))
+
+
+@composite("f", aliases=("nn.functional.rrelu", "nn.functional.rrelu_", "rrelu_"))
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
+    inplace: bool = False,
+) -> Tensor:  # fmt: skip
+    """leaky_relu with a slope drawn from [lower, upper) per element; their mean outside training."""
+    if training:
+        return _run("rrelu", _random_rectifier, inplace, input, lower, upper)
+    return _run("leaky_relu", F.leaky_relu, inplace, input, (lower + upper) / 2)
+
+
+def _random_rectifier(input: Tensor, lower: float, upper: float) -> Tensor:
+    slope = F.add(F.mul(rand_like(input), upper - lower), lower)
+    return F.where(F.gt(input, 0), input, F.mul(input, slope))
+
+
+@composite("f", aliases=("nn.functional.threshold", "nn.functional.threshold_", "threshold_"))
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """`input` above `threshold`, else `value`."""
+    return _run("threshold", _threshold, inplace, input, threshold, value)
+
+
+def _threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    return F.where(F.le(input, threshold), value, input)
+
+
+# ---- exponential units
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+@composite("n")
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` above 0, `alpha * (exp(input) - 1)` below."""
+    return _run("elu", F.elu, inplace, input, alpha)
+
+
+@composite("f", aliases=("nn.functional.selu", "nn.functional.selu_", "selu_"))
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """The scaled exponential unit that keeps mean 0 and variance 1."""
+    return _run("elu", F.elu, inplace, input, _SELU_ALPHA, _SELU_SCALE)
+
+
+@composite("f", aliases=("nn.functional.celu", "nn.functional.celu_", "celu_"))
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` above 0, `alpha * (exp(input / alpha) - 1)` below; RuntimeError for alpha 0."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _run("elu", F.elu, inplace, input, alpha, 1.0, 1.0 / alpha)
+
+
+@composite("n")
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """`log(1 + exp(beta * input)) / beta`, and `input` where `beta * input > threshold`."""
+    return F.softplus(input, beta, threshold)
+
+
+@composite("n")
+def logsigmoid(input: Tensor) -> Tensor:
+    """`log(sigmoid(input))`."""
+    return F.neg(F.softplus(F.neg(input), 1.0, 40.0))
+
+
+@composite("n")
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * tanh(softplus(input))`."""
+    return _run("mish", _mish, inplace, input)
+
+
+def _mish(input: Tensor) -> Tensor:
+    return F.mul(input, F.tanh(F.softplus(input)))
+
+
+# ---- gated units
+
+
+@composite("n")
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * sigmoid(input)`."""
+    return _run("silu", F.silu, inplace, input)
+
+
+@composite("n")
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
+    """`input` times the normal distribution function of it; "tanh" approximates it."""
+    return F.gelu(input, approximate)
+
+
+@composite("n")
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times sigmoid of the second; RuntimeError for an odd size."""
+    if not input.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    axis = wrap_dim(dim, input.ndim)
+    size = input.shape[axis]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
+    halves = (slice(0, size // 2), slice(size // 2, size))
+    values, gate = (F.slice(input, (slice(None),) * axis + (half,)) for half in halves)
+    return F.mul(values, F.sigmoid(gate))
+
+
+# ---- piecewise linear and rational
+
+
+def _hard_sigmoid(input: Tensor) -> Tensor:
+    return F.mul(F.hardtanh(F.add(input, 3.0), 0.0, 6.0), 1 / 6)
+
+
+def _hard_swish(input: Tensor) -> Tensor:
+    return F.mul(input, _hard_sigmoid(input))
+
+
+@composite("n")
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """0 below -3, 1 above 3, `input / 6 + 1 / 2` between."""
+    return _run("hardsigmoid", _hard_sigmoid, inplace, input)
+
+
+@composite("n")
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * hardsigmoid(input)`."""
+    return _run("hardswish", _hard_swish, inplace, input)
+
+
+@composite("fm", aliases=("nn.functional.hardshrink",), out=True)
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """`input` outside [-lambd, lambd], 0 inside."""
+    return F.where(F.le(F.abs(input), lambd), 0.0, input)
+
+
+@composite("n")
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """`input` moved by `lambd` towards 0, 0 within; RuntimeError for a negative lambd."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return F.sub(input, F.clamp(input, -lambd, lambd))
+
+
+@composite("n")
+def tanhshrink(input: Tensor) -> Tensor:
+    """`input - tanh(input)`."""
+    return F.sub(input, F.tanh(input))
+
+
+@composite("n")
+def softsign(input: Tensor) -> Tensor:
+    """`input / (1 + abs(input))`."""
+    return F.div(input, F.add(F.abs(input), 1.0))

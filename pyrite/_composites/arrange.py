@@ -1,0 +1,349 @@
+"""Copies that join, repeat, reorder or pad, and index grids."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backends
+from .._device import device as device_
+from .._dtypes import dtype as Dtype
+from .._dtypes import int32, int64
+from .._errors import wrap_dim
+from .._tensor import F, Tensor
+from ._register import composite
+from .create import place, tensor
+from .shape import atleast_1d, atleast_2d, atleast_3d, dims_of, expand, ints, reshape, transpose
+
+# ---- joins
+
+
+def _stacked(name: str, least: Any, dim: int) -> None:
+    def function(tensors: Sequence[Tensor]) -> Tensor:
+        if not tensors:
+            raise RuntimeError(f"{name} expects a non-empty TensorList")
+        parts = least(tuple(tensors))
+        return F.cat(parts, 0 if parts[0].array.ndim == 1 else dim)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Join along dimension {dim}, smaller tensors made to have it first."
+    composite(public="f", out=True, name=name)(function)
+
+
+_stacked("hstack", atleast_1d, 1)
+_stacked("vstack", atleast_2d, 0)
+_stacked("row_stack", atleast_2d, 0)
+_stacked("dstack", atleast_3d, 2)
+_stacked("column_stack", lambda tensors: tuple(map(_column, tensors)), 1)
+
+
+def _column(t: Tensor) -> Tensor:
+    return t if t.array.ndim > 1 else F.view(t, (t.array.size, 1))
+
+
+@composite(public="f")
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given matrices along its diagonal and zeros elsewhere."""
+    if any(t.array.ndim > 2 for t in tensors):
+        raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions")
+    blocks = atleast_2d(tuple(tensors) or (tensor([]),))
+    width, left, rows = sum(b.array.shape[1] for b in blocks), 0, []
+    for block in blocks:
+        n = block.array.shape[1]
+        rows.append(F.constant_pad_nd(block, (left, width - left - n)))
+        left += n
+    return F.cat(rows, 0)
+
+
+# ---- repeats
+
+
+@composite(public="m")
+def repeat(self: Tensor, *sizes: Any, repeats: Sequence[int] | None = None) -> Tensor:
+    """The tensor repeated along each dimension; extra repeats add dimensions in front."""
+    times = ints("repeat", sizes if repeats is None else (repeats,))
+    shape = self.array.shape
+    if len(times) < len(shape):
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+            f"tensor: got {len(times)} repeats for shape {list(shape)}"
+        )
+    if min(times, default=0) < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(times)}")
+    shape = (1,) * (len(times) - len(shape)) + shape
+    wide = [n for pair in zip((1,) * len(shape), shape) for n in pair]
+    full = [n for pair in zip(times, shape) for n in pair]
+    size = tuple([r * n for r, n in zip(times, shape)])
+    if all(r == 1 for r in times):
+        return F.clone(F.view(self, size))
+    return F.reshape(F.expand(F.view(self, tuple(wide)), tuple(full)), size)
+
+
+@composite()
+def tile(input: Tensor, *reps: Any, dims: Sequence[int] | None = None) -> Tensor:
+    """`repeat`, with missing repeats in front taken as 1."""
+    times = ints("tile", reps if dims is None else (dims,))
+    return repeat(input, (1,) * (input.array.ndim - len(times)) + times)
+
+
+@composite()
+def repeat_interleave(
+    input: Tensor, repeats: Tensor | int | None = None, dim: int | None = None, *,
+    output_size: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Each element (or slice along `dim`) repeated in place, a number of times of its own or not.
+
+    With one argument, its elements are the repeats of 0, 1, 2, ...
+    """
+    if repeats is None:
+        return _repeated_range(input, input.array.size)
+    x, d = (reshape(input, -1), 0) if dim is None else (input, wrap_dim(dim, input.array.ndim))
+    x = x if x.array.ndim else F.view(x, (1,))
+    n = x.array.shape[d]
+    if isinstance(repeats, Tensor) and repeats.array.size != 1:
+        if repeats.array.ndim != 1 or repeats.array.size != n:
+            raise RuntimeError(
+                f"repeats must have the same size as input along dim, but got repeats.size(0) = "
+                f"{repeats.array.size} and input.size({d}) = {n}"
+            )
+        return F.index(x, [_repeated_range(repeats, n)], (d,))
+    times = operator.index(repeats)
+    if times < 0:
+        raise RuntimeError("Repeats must be non-negative")
+    shape = x.array.shape
+    if times == 1:
+        return F.clone(x)
+    wide = F.expand(F.view(x, (*shape[: d + 1], 1, *shape[d + 1 :])), (*shape[: d + 1], times, *shape[d + 1 :]))  # fmt: skip
+    return F.reshape(wide, (*shape[:d], n * times, *shape[d + 1 :]))
+
+
+def _repeated_range(repeats: Tensor, n: int) -> Tensor:
+    """0, 1, ..., n - 1, each as often as `repeats` says."""
+    if repeats.dtype not in (int64, int32):
+        raise RuntimeError(f"repeats has to be Long or Int tensor, got {repeats.dtype}")
+    if repeats.array.ndim != 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if n and int(repeats.array.min()) < 0:
+        raise RuntimeError("repeats can not be negative")
+    xp = backends.of(repeats.array).xp
+    ends = xp.cumsum(repeats.array)
+    total = int(ends[-1]) if n else 0
+    index = xp.searchsorted(ends, xp.arange(total), side="right")
+    return Tensor(index.astype(repeats.array.dtype, copy=False))
+
+
+# ---- another order
+
+
+@composite()
+def flip(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Tensor:
+    """A copy with the order of elements along `dims` reversed."""
+    return F.flip(input, dims_of(input, ints("flip", order if dims is None else (dims,))))
+
+
+@composite()
+def fliplr(input: Tensor) -> Tensor:
+    """Columns in reverse order."""
+    if input.array.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return F.flip(input, (1,))
+
+
+@composite()
+def flipud(input: Tensor) -> Tensor:
+    """Rows in reverse order."""
+    if input.array.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return F.flip(input, (0,))
+
+
+@composite()
+def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
+    """Elements shifted along `dims` (of the flattened tensor without them), wrapping around."""
+    by, along = (tuple(v) if isinstance(v, tuple | list) else (v,) for v in (shifts, dims))
+    if not by:
+        raise RuntimeError("`shifts` required")
+    if len(by) != len(along) and (along or len(by) > 1):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
+    if not input.array.ndim:
+        return F.clone(input)
+    return F.roll(input, by, dims_of(input, along) if along else None)
+
+
+@composite()
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned by k times 90 degrees in the plane of two dimensions, from the first to the second."""
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.array.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.array.ndim}")
+    a, b = dims_of(input, tuple(dims))
+    if a == b:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")  # fmt: skip
+    if k % 4 == 2:
+        return F.flip(input, (a, b))
+    if k % 4 == 0:
+        return F.clone(input)
+    return F.clone(transpose(F.flip(input, (b if k % 4 == 1 else a,)), a, b))
+
+
+# ---- diagonals
+
+
+@composite()
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Zeros with the last dimension of `input` on a diagonal of two new dimensions."""
+    shape = input.array.shape
+    if not shape:
+        raise RuntimeError("diag_embed expects a tensor with at least one dimension")
+    a, b = wrap_dim(dim1, len(shape) + 1), wrap_dim(dim2, len(shape) + 1)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    size = list(shape[:-1])
+    for d in sorted((a, b)):
+        size.insert(d, shape[-1] + abs(offset))
+    return F.view_grad(input, (("diagonal", (offset, a, b)),), tuple(size))
+
+
+@composite(out=True)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A matrix with a vector on its diagonal, or a copy of a matrix' diagonal."""
+    if input.array.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.array.ndim != 2:
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.array.ndim}D")
+    return F.clone(F.diagonal(input, diagonal))
+
+
+@composite()
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix with all elements on its diagonal."""
+    return diag_embed(reshape(input, -1), offset)
+
+
+def _triangle(name: str) -> None:
+    def function(
+        row: int, col: int, offset: int = 0, *, dtype: Dtype = int64,
+        device: device_ | str | None = None, layout: Any = None,
+    ) -> Tensor:  # fmt: skip
+        if row < 0 or col < 0:
+            raise RuntimeError(f"row and col must be non-negative, got {row} and {col}")
+        host = backends.get("cpu").xp
+        grid = host.stack(getattr(host, name)(row, offset, col))
+        return Tensor(place(grid.astype(dtype.numpy), device))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"(2, n) indices of the triangle that `{name[:4]}` keeps, row by row."
+    composite(public="f", name=name)(function)
+
+
+_triangle("tril_indices")
+_triangle("triu_indices")
+
+
+# ---- grids
+
+
+@composite(public="f")
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """Grids of coordinates, views of the vectors; `indexing` "ij" (default) or "xy"."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')  # fmt: skip
+    if not given:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if any(t.array.ndim > 1 for t in given):
+        raise RuntimeError("torch.meshgrid: Expected 0D or 1D tensor in the tensor list")
+    if len({t.dtype for t in given}) > 1:
+        raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+    swap = indexing == "xy" and len(given) > 1
+    order = [given[1], given[0], *given[2:]] if swap else list(given)
+    n, shape = len(order), tuple([t.array.size for t in order])
+    grids = [
+        F.expand(F.view(t, (1,) * i + (-1,) + (1,) * (n - i - 1)), shape)
+        for i, t in enumerate(order)
+    ]
+    if swap:
+        grids[0], grids[1] = grids[1], grids[0]
+    return tuple(grids)
+
+
+@composite(public="f")
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """All combinations of the vectors' elements, one row each."""
+    if len(tensors) == 1:
+        return tensors[0]
+    return F.stack([reshape(g, -1) for g in meshgrid(*tensors, indexing="ij")], 1)
+
+
+@composite()
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All combinations of r elements of a vector, one row each, in order."""
+    if input.array.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    draw = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(draw(range(input.array.size), r)) if r else []
+    if not rows:
+        return F.slice(input, (slice(0, 0),)) if not r else F.blank(input, (0, r))
+    return F.index(input, [tensor(rows, dtype=int64, device=input.device)], (0,))
+
+
+# ---- padding
+
+
+@composite(public="n")
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """Pad (before, after) each dimension, the last first; negative sizes crop.
+
+    `mode` is "constant" (with `value`, default 0), "reflect", "replicate" or "circular".
+    """
+    sizes = ints("pad", (tuple(pad),))
+    if mode == "constant":
+        return F.constant_pad_nd(input, sizes, 0 if value is None else value)
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if value:
+        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    n = len(sizes) // 2
+    if len(sizes) % 2 or not 1 <= n <= 3 or input.array.ndim - n not in (1, 2):
+        raise NotImplementedError(
+            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: got "
+            f"{len(sizes)} padding sizes for an input of {input.array.ndim} dimensions"
+        )
+    for i in range(n):
+        before, after = sizes[2 * i : 2 * i + 2]
+        if before or after:
+            input = _pad_dim(input, input.array.ndim - 1 - i, before, after, mode)
+    return input
+
+
+def _pad_dim(input: Tensor, d: int, before: int, after: int, mode: str) -> Tensor:
+    n = input.array.shape[d]
+    most = {"reflect": n - 1, "circular": n}.get(mode, max(before, after))
+    if max(before, after) > most:
+        raise RuntimeError(
+            f"Padding size should be {'less than' if mode == 'reflect' else 'at most'} the "
+            f"corresponding input dimension, but got: padding ({before}, {after}) at dimension {d} "
+            f"of input {list(input.shape)}"
+        )
+    if n + before + after <= 0 or not n:
+        raise RuntimeError(
+            f"input (size {list(input.shape)}, dimension {d}) with padding ({before}, {after}) "
+            "leaves an output without elements"
+        )
+    xp = backends.of(input.array).xp
+    at = xp.arange(-before, n + after)
+    if mode == "circular":
+        at = at % n
+    elif mode == "reflect":
+        at = abs(at)
+        at = xp.where(at >= n, 2 * (n - 1) - at, at)
+    else:
+        at = xp.clip(at, 0, n - 1)
+    return F.index(input, [Tensor(at)], (d,))

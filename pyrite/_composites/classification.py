@@ -1,0 +1,202 @@
+"""Losses over classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._dtypes import int64
+from .._tensor import F, Tensor
+from ._register import composite
+from .loss import Legacy, check_reduction, legacy, reduced
+
+
+def _check_target(input: Tensor, target: Tensor) -> None:
+    """Errors for class indices (batch, ...) that do not belong to an input (batch, classes, ...)."""
+    if input.ndim == 0:
+        raise ValueError(f"Expected 1 or more dimensions (got {input.ndim})")
+    if target.dtype is not int64:
+        raise RuntimeError(
+            f"expected scalar type Long but found {target.dtype}: class indices must be int64 "
+            "(target.long()); class probabilities need the input's shape "
+            f"{list(input.shape)}, got {list(target.shape)}"
+        )
+    if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size "
+            f"({target.shape[0]}): input {list(input.shape)}, target {list(target.shape)}"
+        )
+    wanted = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
+    if tuple(target.shape) != wanted and tuple(target.shape) != (1,) * (input.ndim == 1):
+        raise RuntimeError(
+            f"Expected target size {list(wanted)}, got {list(target.shape)} for input of size "
+            f"{list(input.shape)}"
+        )
+
+
+def _check_weight(weight: Tensor | None, count: int) -> None:
+    if weight is not None and tuple(weight.shape) != (count,):
+        raise RuntimeError(
+            "cross_entropy: weight tensor should be defined either for all or no classes: expected "
+            f"{count} weights, got shape {list(weight.shape)}"
+        )
+
+
+@composite(public="n")
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Legacy = None,
+    ignore_index: int = -100, reduce: Legacy = None, reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """Cross entropy of logits (batch, classes, ...) or (classes,).
+
+    Targets are class indices (batch, ...), where `ignore_index` does not count, or probabilities
+    of the input's shape. The mean is over the targets' class weights. IndexError names a class
+    that does not exist.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy(size_average, reduce, reduction)
+    check_reduction(reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+        )
+    if input.array.shape == target.array.shape:
+        return _probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    _check_target(input, target)
+    n = input.ndim
+    _check_weight(weight, input.shape[0 if n == 1 else 1])
+    rows, index = input, target
+    if n == 1:
+        rows, index = F.reshape(input, (1, -1)), F.reshape(target, (1,))
+    elif n > 2:
+        rows = F.permute(input, (0, *range(2, n), 1))
+        rows = F.reshape(rows, (target.array.size, input.shape[1]))
+        index = F.reshape(target, (-1,))
+    loss: Tensor = F.cross_entropy_index(
+        rows, index, weight, ignore_index, label_smoothing, reduction
+    )
+    if reduction == "none" and n != 2:
+        loss = F.reshape(loss, target.shape)
+    return loss
+
+
+def _probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
+    label_smoothing: float,
+) -> Tensor:  # fmt: skip
+    if not target.dtype.is_floating_point:
+        raise RuntimeError(
+            "Expected floating point type for target with class probabilities, got "
+            f"{target.dtype}; class indices have no class dimension: input {list(input.shape)} "
+            f"wants target {[*input.shape[:1], *input.shape[2:]]}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    dim = 0 if input.ndim == 1 else 1
+    count = input.shape[dim]
+    _check_weight(weight, count)
+    if label_smoothing:
+        target = F.add(F.mul(target, 1 - label_smoothing), label_smoothing / count)
+    loss = F.mul(F.log_softmax(input, dim), target)
+    if weight is not None:
+        loss = F.mul(loss, F.reshape(weight, (-1, *[1] * (input.ndim - dim - 1))))
+    loss = F.neg(F.sum(loss, dim))
+    if reduction != "mean":
+        return reduced(loss, reduction)
+    return F.div(F.sum(loss), max(input.array.size // max(count, 1), 1))  # type: ignore[no-any-return]
+
+
+@composite(public="n")
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Legacy = None,
+    ignore_index: int = -100, reduce: Legacy = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Negative log-probability, input (batch, classes, ...), of each target class (batch, ...)."""
+    reduction = legacy(size_average, reduce, reduction)
+    check_reduction(reduction)
+    _check_target(input, target)
+    dim = 0 if input.ndim == 1 else 1
+    _check_weight(weight, input.shape[dim])
+    index, kept = F.class_indices(target, input.shape[dim], ignore_index)
+    places = F.reshape(index, (1,) if dim == 0 else (index.shape[0], 1, *index.shape[1:]))
+    loss = F.reshape(F.neg(F.gather(input, dim, places)), target.shape)
+    counts = F.cast(kept, input.dtype) if weight is None else F.mul(F.embedding(weight, index), kept)
+    loss = F.where(kept, F.mul(loss, counts), 0.0)
+    if reduction == "mean":
+        return F.div(F.sum(loss), F.sum(counts))  # type: ignore[no-any-return]
+    return reduced(loss, reduction)
+
+
+def _rows(name: str, input: Tensor, target: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+    """(batch, classes), and a target of `ndim` dimensions with the batch."""
+    if input.ndim not in (1, 2) or target.ndim != ndim - 2 + input.ndim:
+        raise RuntimeError(
+            f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
+            f"{list(input.shape)}"
+        )
+    if input.ndim == 2 and input.shape[0] != target.shape[0]:
+        raise RuntimeError(
+            f"{name}: inconsistent target size, expected a batch of {input.shape[0]} but got "
+            f"{list(target.shape)}"
+        )
+    if input.ndim == 2:
+        return input, target
+    return F.reshape(input, (1, *input.shape)), F.reshape(target, (1, *target.shape))
+
+
+@composite(public="n")
+def multi_margin_loss(
+    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
+    size_average: Legacy = None, reduce: Legacy = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Mean over the other classes of max(0, margin - x[target] + x[other]) ** p."""
+    reduction = legacy(size_average, reduce, reduction)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    flat = F.reshape(target, (1,) * (input.ndim == 1)) if target.array.size == 1 and input.ndim == 1 else target  # fmt: skip
+    x, index = (F.reshape(input, (1, -1)), flat) if input.ndim == 1 else _rows("multi_margin_loss", input, target, 1)  # fmt: skip
+    count = x.shape[1]
+    index, _ = F.class_indices(index, count, -(1 << 62))
+    column = F.reshape(index, (-1, 1))
+    gap = F.clamp(F.add(F.sub(x, F.gather(x, 1, column)), margin), 0, None)
+    gap = gap if p == 1 else F.mul(gap, gap)
+    if weight is not None:
+        gap = F.mul(gap, F.reshape(F.embedding(weight, index), (-1, 1)))
+    other = F.ne(F.arange(0, count, 1, int64, device=x.device), column)
+    loss = F.div(F.sum(F.where(other, gap, 0.0), 1), count)
+    return reduced(F.reshape(loss, target.shape) if input.ndim == 1 and target.ndim == 0 else loss, reduction)  # fmt: skip
+
+
+@composite(public="n")
+def multilabel_margin_loss(
+    input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Sum over target classes j (those before the first -1) and others i of max(0, 1 - x_j + x_i)."""
+    reduction = legacy(size_average, reduce, reduction)
+    x, labels = _rows("multilabel_margin_loss", input, target, 2)
+    n, count = x.shape
+    valid = F.cumprod(F.cast(F.ge(labels, 0), int64), 1)
+    index, _ = F.class_indices(F.mul(labels, valid), count, -1)
+    classes = F.arange(0, count, 1, int64, device=x.device)
+    hit = F.mul(F.eq(F.reshape(index, (n, count, 1)), classes), F.ne(F.reshape(valid, (n, count, 1)), 0))
+    other = F.eq(F.sum(hit, 1, True), 0)
+    own = F.reshape(F.gather(x, 1, index), (n, count, 1))
+    gap = F.clamp(F.add(F.sub(F.reshape(x, (n, 1, count)), own), 1), 0, None)
+    counted = F.mul(F.ne(F.reshape(valid, (n, count, 1)), 0), other)
+    loss = F.div(F.sum(F.where(counted, gap, 0.0), (1, 2)), count)
+    return reduced(F.reshape(loss, ()) if input.ndim == 1 else loss, reduction)
+
+
+@composite(public="n")
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Legacy = None,
+    reduce: Legacy = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Mean over the classes of the binary cross entropy of sigmoid(input)."""
+    reduction = legacy(size_average, reduce, reduction)
+    missed, inf = F.sub(1, target), float("inf")
+    loss = F.add(
+        F.mul(target, F.softplus(F.neg(input), 1.0, inf)), F.mul(missed, F.softplus(input, 1.0, inf))
+    )
+    return reduced(F.mean(loss if weight is None else F.mul(loss, weight), -1), reduction)

@@ -1,0 +1,394 @@
+"""Products of matrices and vectors, written with `matmul`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from .._errors import describe, wrap_dim
+from .._tensor import F, Tensor
+from ._register import composite
+
+
+def _dims(name: str, **operands: tuple[Tensor, int]) -> None:
+    """RuntimeError unless each operand has its number of dimensions."""
+    if any(t.ndim != n for t, n in operands.values()):
+        wanted = " and ".join(f"{k} {n}-D" for k, (_, n) in operands.items())
+        got = " and ".join(f"{t.ndim}D" for t, _ in operands.values())
+        shapes = ", ".join(describe(t) for t, _ in operands.values())
+        raise RuntimeError(f"{name}: expected {wanted} tensors, but got {got} tensors ({shapes})")
+
+
+@composite(out=True)
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Product of two matrices, (n, k) and (k, m)."""
+    _dims("mm", self=(input, 2), mat2=(mat2, 2))
+    return F.matmul(input, mat2)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of the matrices of two batches, (b, n, k) and (b, k, m)."""
+    _dims("bmm", batch1=(input, 3), batch2=(mat2, 3))
+    b, k = input.shape[0], input.shape[2]
+    if tuple(mat2.shape[:2]) != (b, k):
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{b}, {k}] but got: "
+            f"{list(mat2.shape[:2])}."
+        )
+    return F.matmul(input, mat2)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """Product of a matrix (n, m) and a vector (m,)."""
+    _dims("mv", input=(input, 2), vec=(vec, 1))
+    if input.shape[1] != vec.shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x{input.shape[1]}),"
+            f" vec ({vec.shape[0]})"
+        )
+    return F.matmul(input, vec)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """Sum of the products of two vectors' elements."""
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(
+            f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors"
+        )
+    if input.shape != tensor.shape:
+        raise RuntimeError(
+            "inconsistent tensor size, expected tensor [{}] and src [{}] to have the same number "
+            "of elements, but got {} and {} elements respectively".format(
+                *(t.shape[0] for t in (input, tensor, input, tensor))
+            )
+        )
+    return F.matmul(input, tensor)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """`dot`, with the first vector conjugated if it is complex."""
+    return dot(input, other)
+
+
+@composite(out=True, aliases=("ger",))
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """All products of two vectors' elements: (n,) and (m,) give (n, m)."""
+    _dims("outer", self=(input, 1), vec2=(vec2, 1))
+    return F.mul(F.reshape(input, (-1, 1)), vec2)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """Products of the last dimensions' vectors: (..., k) and (*, k) give (..., *)."""
+    if input.ndim == 0 or other.ndim == 0:
+        return F.mul(input, other)  # type: ignore[no-any-return]
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    return tensordot(input, other, ([-1], [-1]))
+
+
+@composite(aliases=("linalg.vecdot",), out=True, public="f")
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """Sum of products along `dim`; the other dimensions broadcast."""
+    return F.sum(F.mul(x, y), dim)  # type: ignore[no-any-return]
+
+
+def _scaled(x: Tensor, factor: Any) -> Tensor:
+    """`factor * x` in the dtype of x; x itself for 1."""
+    if factor == 1:
+        return x
+    out: Tensor = F.mul(x, factor if x.dtype.is_floating_point else int(factor))
+    return out
+
+
+def _blend(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """beta * input + alpha * product; for beta 0 the input's values do not matter, NaN either."""
+    if input.dtype is not product.dtype:
+        raise RuntimeError(
+            f"{name}: self and the matrices must have the same dtype, but got {input.dtype} and "
+            f"{product.dtype}"
+        )
+    shape = tuple(product.shape)
+    try:
+        F.expand(input, shape)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{name}: input of shape {list(input.shape)} does not broadcast to the product's shape "
+            f"{list(shape)}"
+        ) from error
+    product = _scaled(product, alpha)
+    return product if beta == 0 else F.add(_scaled(input, beta), product)
+
+
+@composite(public="fmi", out=True)
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """`beta * input + alpha * (mat1 @ mat2)`, input broadcast to (n, m)."""
+    _dims("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
+    return _blend("addmm", input, F.matmul(mat1, mat2), beta, alpha)
+
+
+@composite(public="fmi", out=True)
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """`beta * input + alpha * (mat @ vec)`, input broadcast to (n,)."""
+    return _blend("addmv", input, mv(mat, vec), beta, alpha)
+
+
+@composite(public="fmi", out=True)
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """`beta * input + alpha * outer(vec1, vec2)`, input broadcast to (n, m)."""
+    return _blend("addr", input, outer(vec1, vec2), beta, alpha)
+
+
+@composite(public="fmi", out=True)
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """`beta * input + alpha * (batch1 @ batch2)`, input broadcast to (b, n, m)."""
+    return _blend("baddbmm", input, bmm(batch1, batch2), beta, alpha)
+
+
+@composite(public="fmi", out=True)
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """`beta * input + alpha * (sum of the products of a batch)`, input broadcast to (n, m)."""
+    return _blend("addbmm", input, F.sum(bmm(batch1, batch2), 0), beta, alpha)
+
+
+def _best_splits(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Where to split each product of matrices i..j so that multiplications are fewest.
+
+    Matrix i has the shape (sizes[i], sizes[i + 1]). Cormen et al., matrix-chain order.
+    """
+    n = len(sizes) - 1
+    cost = {(i, i): 0 for i in range(n)}
+    split: dict[tuple[int, int], int] = {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            cost[i, j], split[i, j] = min(
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+    return split
+
+
+@composite(public="", aliases=("linalg.multi_dot",), out=True)
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
+    """Product of two or more matrices in the cheapest order; first and last may be vectors."""
+    chain = list(tensors)
+    if len(chain) < 2:
+        raise RuntimeError("multi_dot(): expected at least 2 tensors but got " + str(len(chain)))
+    first, last = chain[0].ndim == 1, chain[-1].ndim == 1
+    if first:
+        chain[0] = F.reshape(chain[0], (1, chain[0].shape[0]))
+    if last:
+        chain[-1] = F.reshape(chain[-1], (chain[-1].shape[0], 1))
+    for i, t in enumerate(chain):
+        if t.ndim != 2:
+            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {t.ndim}D")
+    for i in range(len(chain) - 1):
+        if chain[i].shape[1] != chain[i + 1].shape[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and "
+                f"{list(chain[i + 1].shape)} cannot be multiplied"
+            )
+    split = _best_splits([t.shape[0] for t in chain] + [chain[-1].shape[1]])
+
+    def product(i: int, j: int) -> Tensor:
+        if i == j:
+            return chain[i]
+        return F.matmul(product(i, split[i, j]), product(split[i, j] + 1, j))  # type: ignore[no-any-return]
+
+    out = product(0, len(chain) - 1)
+    shape = ([] if first else [out.shape[0]]) + ([] if last else [out.shape[1]])
+    return F.reshape(out, tuple(shape)) if first or last else out
+
+
+@composite(public="f")
+def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
+    """`linalg.multi_dot` of the arguments (the older name)."""
+    warnings.warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
+        "linalg.multi_dot instead, which takes a list of matrices",
+        stacklevel=2,
+    )
+    return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
+
+
+@composite(public="f", out=True)
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """Sum of products over pairs of dimensions: `dims` last of `a` with first of `b`, or two lists."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if not 0 <= dims <= min(a.ndim, b.ndim):
+            raise RuntimeError(
+                f"tensordot expects 0 <= dims <= the operands' dimensions, got dims={dims}"
+            )
+        dims = (list(range(a.ndim - dims, a.ndim)), list(range(dims)))
+    left = [wrap_dim(d, a.ndim) for d in dims[0]]
+    right = [wrap_dim(d, b.ndim) for d in dims[1]]
+    if len(left) != len(right):
+        raise RuntimeError(
+            f"both dimension lists should have same length, got {len(left)} and {len(right)}"
+        )
+    for i, j in zip(left, right, strict=True):
+        if a.shape[i] != b.shape[j]:
+            raise RuntimeError(
+                "contracted dimensions need to match, but first has size "
+                f"{a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}"
+            )
+    rest_a = [d for d in range(a.ndim) if d not in left]
+    rest_b = [d for d in range(b.ndim) if d not in right]
+    k = prod([a.shape[d] for d in left])
+    shape_a, shape_b = [a.shape[d] for d in rest_a], [b.shape[d] for d in rest_b]
+    x = F.reshape(_permuted(a, rest_a + left), (prod(shape_a), k))
+    y = F.reshape(_permuted(b, right + rest_b), (k, prod(shape_b)))
+    return F.reshape(F.matmul(x, y), (*shape_a, *shape_b))  # type: ignore[no-any-return]
+
+
+def _permuted(x: Tensor, dims: Sequence[int]) -> Tensor:
+    return x if list(dims) == list(range(x.ndim)) else F.permute(x, tuple(dims))
+
+
+@composite(out=True)
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """Kronecker product; the shorter shape is filled with ones in front."""
+    n = max(input.ndim, other.ndim)
+    a = (1,) * (n - input.ndim) + tuple(input.shape)
+    b = (1,) * (n - other.ndim) + tuple(other.shape)
+    x = F.reshape(input, tuple([k for s in a for k in (s, 1)]))
+    y = F.reshape(other, tuple([k for s in b for k in (1, s)]))
+    return F.reshape(F.mul(x, y), tuple([s * t for s, t in zip(a, b, strict=True)]))  # type: ignore[no-any-return]
+
+
+@composite()
+def trace(input: Tensor) -> Tensor:
+    """Sum of the diagonal of a matrix."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    return F.sum(F.diagonal(input))  # type: ignore[no-any-return]
+
+
+@composite(public="", aliases=("linalg.cross",), out=True, name="linalg_cross")
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
+    """Vector product along `dim`, of size 3; the other dimensions broadcast."""
+    if input.ndim != other.ndim:
+        raise RuntimeError(
+            "linalg.cross: inputs must have the same number of dimensions, got "
+            f"{input.ndim} and {other.ndim}"
+        )
+    d = wrap_dim(dim, input.ndim)
+    if input.shape[d] != 3 or other.shape[d] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[d]} and "
+            f"{other.shape[d]}"
+        )
+    a, b = F.unbind(input, d), F.unbind(other, d)
+    parts = [
+        F.sub(F.mul(a[i], b[j]), F.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))
+    ]
+    return F.stack(parts, d)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """Vector product along `dim` (default: the first of size 3)."""
+    if dim is None:
+        found = [d for d, n in enumerate(input.shape) if n == 3]
+        if not found:
+            raise RuntimeError(
+                f"no dimension of size 3 in input, which has shape {list(input.shape)}"
+            )
+        dim = found[0]
+    return linalg_cross(input, other, dim=dim)
+
+
+@composite(public="fn")
+def bilinear(
+    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """`input1 @ weight[o] @ input2` for each output o: (..., i), (..., j), (o, i, j) give (..., o)."""
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and "
+            f"{list(input2.shape)}"
+        )
+    o, i, j = weight.shape
+    if input1.shape[-1] != i or input2.shape[-1] != j:
+        raise RuntimeError(
+            f"bilinear(): input1 and input2 sizes do not match weight size: got "
+            f"{input1.shape[-1]} and {input2.shape[-1]} but weight expects {i} and {j}"
+        )
+    x = F.matmul(input1, F.reshape(F.permute(weight, (1, 0, 2)), (i, o * j)))
+    x = F.reshape(x, (*input1.shape[:-1], o, j))
+    out = F.sum(F.mul(x, F.reshape(input2, (*input2.shape[:-1], 1, j))), -1)
+    return out if bias is None else F.add(out, bias)  # type: ignore[no-any-return]
+
+
+# ---- distances
+
+
+def _norm(x: Tensor, p: float, dim: Any, keepdim: bool = False) -> Tensor:
+    return F.vector_norm(x, float(p), dim, keepdim)  # type: ignore[no-any-return]
+
+
+@composite(public="n")
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
+    """Divide by the p-norm along `dim`, or by `eps` where the norm is smaller."""
+    result: Tensor = F.div(input, F.clamp(_norm(input, p, dim, True), eps, None))
+    if out is None:
+        return result
+    from .._inplace import write_out
+
+    return write_out("normalize", result, out)  # type: ignore[no-any-return]
+
+
+@composite(public="fn")
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
+    unit = [F.div(x, F.clamp(_norm(x, 2, dim, True), eps, None)) for x in (x1, x2)]
+    return F.sum(F.mul(*unit), dim)  # type: ignore[no-any-return]
+
+
+@composite(public="fn")
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """p-norm of `x1 - x2 + eps` along the last dimension."""
+    return _norm(F.add(F.sub(x1, x2), eps), p, -1, keepdim)
+
+
+@composite(public="f")
+def cdist(
+    x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None
+) -> Tensor:
+    """p-norm between each row of x1 (..., p, m) and of x2 (..., r, m): (..., p, r)."""
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            "cdist: X1 and X2 must be at least 2-D with the same number of columns, got shapes "
+            f"{list(x1.shape)} and {list(x2.shape)}"
+        )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    rows = F.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
+    columns = F.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
+    return _norm(F.sub(rows, columns), p, -1)

@@ -1,0 +1,331 @@
+"""Element-wise composites."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .._dtypes import finfo, float64
+from .._tensor import F, Tensor
+from ._register import composite
+
+# ---- arithmetic
+
+
+@composite("fm", out=True)
+def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+    """`other - alpha * input`."""
+    return F.sub(other, input, alpha=alpha)
+
+
+@composite("fmi", aliases=("divide",), out=True)
+def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None) -> Tensor:
+    """`input / other`; `rounding_mode` "trunc" or "floor" keeps integers integers.
+
+    RuntimeError for another mode, and for an integer division by zero.
+    """
+    if rounding_mode is None:
+        return F.div(input, other)
+    if rounding_mode == "floor":
+        return F.floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"{rounding_mode!r}"
+        )
+    whole = F.sub(input, F.fmod(input, other))
+    if whole.dtype.is_floating_point:
+        return F.trunc(F.div(input, other))
+    return F.floor_divide(whole, other)
+
+
+@composite("fmi", out=True)
+def true_divide(input: Tensor, other: Tensor | float) -> Tensor:
+    """`input / other`, floating."""
+    return F.div(input, other)
+
+
+@composite("fmi", out=True)
+def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
+    """`input ** exponent` in float64."""
+    base, power = (
+        F.cast(v, float64) if isinstance(v, Tensor) else float(v) for v in (input, exponent)
+    )
+    return F.pow(base, power)
+
+
+@composite("fmi", out=True)
+def square(input: Tensor) -> Tensor:
+    """`input ** 2`."""
+    return F.pow(input, 2)
+
+
+@composite("fm")
+def positive(input: Tensor) -> Tensor:
+    """`+input`: the tensor itself; RuntimeError for bool."""
+    if input.dtype.name == "bool":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@composite("fmi", out=True)
+def frac(input: Tensor) -> Tensor:
+    """The fraction of each element, with its sign."""
+    return F.sub(input, F.trunc(input))
+
+
+@composite("fmi", out=True)
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """`input * 2**other`."""
+    return F.mul(input, F.pow(2.0, other))
+
+
+@composite("fmi", out=True)
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    """`input + weight * (end - input)`, exact at both ends for a number."""
+    away = F.sub(end, input)
+    if isinstance(weight, Tensor) or weight < 0.5:
+        return F.add(input, F.mul(away, weight))
+    return F.sub(end, F.mul(away, 1.0 - weight))
+
+
+@composite("fmi", out=True)
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """`input + value * tensor1 * tensor2`."""
+    return F.add(input, F.mul(tensor1, tensor2), alpha=value)
+
+
+@composite("fmi", out=True)
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """`input + value * tensor1 / tensor2`; RuntimeError for integers."""
+    if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported: got "
+            f"{tensor1.dtype} and {tensor2.dtype}; convert one with .float()"
+        )
+    return F.add(input, F.div(tensor1, tensor2), alpha=value)
+
+
+# ---- functions
+
+
+@composite("fmi", aliases=("special.logit",), out=True)
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """`log(input / (1 - input))`; `eps` first limits the input to [eps, 1 - eps]."""
+    x = input if eps is None else F.clamp(input, eps, 1.0 - eps)
+    return F.log(F.div(x, F.sub(1.0, x)))
+
+
+@composite("fm", out=True)
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    """`log2(2**input + 2**other)` without overflow."""
+    ln2 = math.log(2)
+    return F.div(F.logaddexp(F.mul(input, ln2), F.mul(other, ln2)), ln2)
+
+
+@composite("fmi", aliases=("special.sinc",), out=True)
+def sinc(input: Tensor) -> Tensor:
+    """`sin(pi x) / (pi x)`, and 1 at 0."""
+    zero = F.eq(input, 0)
+    x = F.mul(F.where(zero, 1.0, input), math.pi)
+    return F.where(zero, 1.0, F.div(F.sin(x), x))
+
+
+@composite("fmi", out=True)
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees to radians."""
+    return F.mul(input, math.pi / 180)
+
+
+@composite("fmi", out=True)
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians to degrees."""
+    return F.mul(input, 180 / math.pi)
+
+
+@composite("f", aliases=("special.polygamma",), out=True)
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The derivative of order `n` of digamma; RuntimeError for a negative order."""
+    if n < 0:
+        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}")
+    return F.polygamma_of(input, n) if n else F.digamma(input)
+
+
+@composite("mi", name="polygamma")
+def polygamma_method(input: Tensor, n: int) -> Tensor:
+    """The derivative of order `n` of digamma."""
+    return polygamma(n, input)
+
+
+@composite("fmi", aliases=("special.multigammaln",), out=True)
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The log of the multivariate gamma function of dimension `p`."""
+    if p < 1:
+        raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, got {p}")
+    out = F.lgamma(input)
+    for j in range(1, p):
+        out = F.add(out, F.lgamma(F.sub(input, j / 2)))
+    return F.add(out, p * (p - 1) / 4 * math.log(math.pi))
+
+
+@composite("", aliases=("special.xlog1py",), out=True)
+def xlog1py(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """`input * log(1 + other)`, and 0 where `input` is 0 and `other` is not NaN."""
+    return F.xlogy(input, F.add(other, 1.0) if isinstance(other, Tensor) else other + 1.0)
+
+
+@composite("", aliases=("special.entr",), out=True)
+def entr(input: Tensor) -> Tensor:
+    """`-input * log(input)`, 0 at 0 and -inf below."""
+    return F.where(F.lt(input, 0), -math.inf, F.neg(F.xlogy(input, input)))
+
+
+@composite("", aliases=("special.ndtr",), out=True)
+def ndtr(input: Tensor) -> Tensor:
+    """The normal distribution function."""
+    return F.mul(F.erfc(F.mul(input, -math.sqrt(0.5))), 0.5)
+
+
+# ---- choosing
+
+
+@composite("fm", out=True)
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger operand, the other one where one is NaN."""
+    return F.where(F.logical_or(F.ge(input, other), F.isnan(other)), input, other)
+
+
+@composite("fm", out=True)
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller operand, the other one where one is NaN."""
+    return F.where(F.logical_or(F.le(input, other), F.isnan(other)), input, other)
+
+
+@composite("fmi", out=True)
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
+    """Each element, but at least `min`."""
+    return F.clamp(input, min, None)
+
+
+@composite("fmi", out=True)
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
+    """Each element, but at most `max`."""
+    return F.clamp(input, None, max)
+
+
+@composite("fmi", out=True)
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 below 0, 1 above, `values` at 0; RuntimeError for two dtypes."""
+    if input.dtype is not values.dtype:
+        raise RuntimeError(
+            "heaviside is not yet implemented for tensors with different dtypes: got "
+            f"{input.dtype} and {values.dtype}"
+        )
+    step = F.cast(F.gt(input, 0), input.dtype)
+    return F.where(F.logical_or(F.eq(input, 0), F.isnan(input)), values, step)
+
+
+@composite("f", out=True)
+def where(
+    condition: Tensor, input: Tensor | float | None = None, other: Tensor | float | None = None
+) -> Any:
+    """`input` where `condition` holds, else `other`; alone, the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    return F.where(condition, input, other)
+
+
+@composite("m", name="where")
+def where_method(input: Tensor, condition: Tensor, other: Tensor | float) -> Tensor:
+    """The tensor where `condition` holds, else `other`."""
+    return F.where(condition, input, other)
+
+
+@composite("fmi")
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
+    """`value` where `mask` holds, in the dtype of `input`.
+
+    RuntimeError for a mask that is not bool, or a value tensor that is not 0-dimensional.
+    """
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s); use pyrite.where(mask, value, input)"
+        )
+    out = F.where(mask, value, input)
+    return out if out.dtype is input.dtype else F.cast(out, input.dtype)
+
+
+@composite("fmi", out=True)
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the dtype's limits)."""
+    if not input.dtype.is_floating_point:
+        return F.clone(input)
+    most = finfo(input.dtype).max
+    out = F.where(F.isnan(input), nan or 0.0, input)
+    out = F.where(F.eq(out, math.inf), most if posinf is None else posinf, out)
+    return F.where(F.eq(out, -math.inf), -most if neginf is None else neginf, out)
+
+
+# ---- tests
+
+
+@composite("fm", out=True)
+def isposinf(input: Tensor) -> Tensor:
+    """Where an element is infinity."""
+    return F.eq(input, math.inf)
+
+
+@composite("fm", out=True)
+def isneginf(input: Tensor) -> Tensor:
+    """Where an element is minus infinity."""
+    return F.eq(input, -math.inf)
+
+
+@composite("fm")
+def isreal(input: Tensor) -> Tensor:
+    """Where an element has no imaginary part: everywhere for real dtypes."""
+    return F.eq(F.zeros_like(input), 0)
+
+
+@composite("fm")
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Where `abs(input - other) <= atol + rtol * abs(other)`; RuntimeError for two dtypes."""
+    _same_dtype("isclose", input, other)
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"rtol and atol must not be negative, got {rtol} and {atol}")
+    close = F.eq(input, other)
+    if not input.dtype.is_floating_point:
+        input, other = F.cast(input, float64), F.cast(other, float64)
+    elif equal_nan:
+        close = F.logical_or(close, F.logical_and(F.isnan(input), F.isnan(other)))
+    error = F.abs(F.sub(input, other))
+    near = F.le(error, F.add(F.abs(F.mul(other, float(rtol))), float(atol)))
+    return F.logical_or(close, F.logical_and(F.isfinite(error), near))
+
+
+@composite("fm")
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close (see `isclose`)."""
+    return bool(F.all(isclose(input, other, rtol, atol, equal_nan)))
+
+
+@composite("fm")
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and elements; RuntimeError for two dtypes."""
+    _same_dtype("equal", input, other)
+    return input.shape == other.shape and bool(F.all(F.eq(input, other)))
+
+
+def _same_dtype(name: str, input: Tensor, other: Tensor) -> None:
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"{name}: expected both tensors to have one dtype, got {input.dtype} and "
+            f"{other.dtype}; convert one with .to(dtype)"
+        )

@@ -1,0 +1,323 @@
+"""Pooling functions in one to three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from .._dtypes import int64
+from .._ops.pool import pooled_sizes
+from .._tensor import F, Tensor
+from ._register import composite
+from ._shapes import Sizes, batched, per_dim, unbatched
+
+Indexed = tuple[Tensor, Tensor]
+
+
+def _window(
+    name: str, input: Tensor, n: int, kernel: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool,
+) -> tuple[Sizes, Sizes, Sizes, Sizes]:  # fmt: skip
+    """Kernel, stride, padding and dilation per dimension, checked as torch checks them."""
+    kernel = per_dim(name, "kernel_size", kernel, n)
+    stride = kernel if stride is None or stride in ((), []) else per_dim(name, "stride", stride, n)
+    padding = per_dim(name, "padding", padding, n)
+    dilation = per_dim(name, "dilation", dilation, n)
+    if min(kernel) <= 0:
+        raise RuntimeError(f"{name}: kernel_size should be greater than zero, but got {kernel}")
+    if min(stride) <= 0:
+        raise RuntimeError(f"{name}: stride should be greater than zero, but got {stride}")
+    if min(dilation) <= 0:
+        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {dilation}")
+    if min(padding) < 0:
+        raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {padding}")
+    if any(2 * p > d * (k - 1) + 1 for p, k, d in zip(padding, kernel, dilation, strict=True)):
+        raise RuntimeError(
+            f"{name}: pad should be at most half of effective kernel size, but got pad={padding}, "
+            f"kernel_size={kernel} and dilation={dilation}"
+        )
+    sizes = pooled_sizes(input.shape[-n:], kernel, stride, padding, dilation, ceil_mode)
+    if min(sizes) <= 0:
+        raise RuntimeError(
+            f"Given input size: {list(input.shape)}. Calculated output size of {name}: "
+            f"{list(sizes)}. Output size is too small: use a smaller kernel_size {kernel}, or "
+            "padding"
+        )
+    return kernel, stride, padding, dilation
+
+
+def _filled(name: str, x: Tensor) -> None:
+    if not all(x.shape[1:]):
+        raise RuntimeError(
+            f"{name}: Expected input's non-batch dimensions to have positive length, but input has "
+            f"a shape of {list(x.shape)}"
+        )
+
+
+def _max_pool(
+    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool, return_indices: bool,
+) -> Any:  # fmt: skip
+    name = f"max_pool{n}d"
+    x = batched(name, input, n)
+    _filled(name, x)
+    window = _window(name, x, n, kernel_size, stride, padding, dilation, ceil_mode)
+    if n == 1:  # as rows of height 1
+        x = F.reshape(x, (*x.shape[:2], 1, x.shape[2]))
+        window = tuple([(fill, *v) for fill, v in zip((1, 1, 0, 1), window, strict=True)])
+    if n == 3 or return_indices:
+        op = F.max_pool3d if n == 3 else F.max_pool2d_with_indices
+        results = tuple(op(x, *window, ceil_mode))
+    else:
+        results = (F.max_pool2d(x, *window, ceil_mode),)
+    if n == 1:
+        results = tuple([F.reshape(r, (*r.shape[:2], r.shape[3])) for r in results])
+    results = tuple([unbatched(r, input) for r in results])
+    return results if return_indices else results[0]
+
+
+def _avg_pool(
+    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Tensor:  # fmt: skip
+    name = f"avg_pool{n}d"
+    x = batched(name, input, n)
+    _filled(name, x)
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    window = _window(name, x, n, kernel_size, stride, padding, 1, ceil_mode)[:3]
+    if n == 1:
+        x = F.reshape(x, (*x.shape[:2], 1, x.shape[2]))
+        window = tuple([(fill, *v) for fill, v in zip((1, 1, 0), window, strict=True)])
+    out = F.avg_pool2d(x, *window, ceil_mode, count_include_pad, divisor_override)
+    if n == 1:
+        out = F.reshape(out, (*out.shape[:2], out.shape[3]))
+    return unbatched(out, input)
+
+
+@composite(public="fn")
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """Mean of each window of (batch, channels, length)."""
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+@composite(public="n")
+def avg_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Mean of each window of (batch, channels, h, w)."""
+    return _avg_pool(
+        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+@composite(public="n")
+def avg_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Mean of each window of (batch, channels, d, h, w)."""
+    return _avg_pool(
+        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+# ---- adaptive: each output covers [floor(i n / m), ceil((i + 1) n / m)) of n elements
+
+
+def _parts(x: Tensor, dim: int, m: int) -> list[Tensor]:
+    """The stretch of `dim` behind each of `m` outputs."""
+    n = x.shape[dim]
+    lead = (slice(None),) * dim
+    return [F.slice(x, (*lead, slice(i * n // m, -(-(i + 1) * n // m)))) for i in range(m)]
+
+
+def _sizes(name: str, x: Tensor, output_size: Any, n: int) -> Sizes:
+    """The output size, with the input's where None is given."""
+    value = (output_size,) * n if output_size is None else output_size
+    if isinstance(value, list | tuple):
+        if len(value) != n:
+            raise RuntimeError(f"{name}: output_size must have {n} elements, got {output_size}")
+        value = [x.shape[2 + i] if v is None else v for i, v in enumerate(value)]
+    sizes = per_dim(name, "output_size", value, n)
+    if min(sizes) < 0:
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0, but got {sizes}"
+        )
+    return sizes
+
+
+def _even(x: Tensor, sizes: Sizes) -> Sizes | None:
+    """The window size if the outputs divide the input evenly."""
+    spatial = x.shape[2:]
+    if all(m and k % m == 0 for k, m in zip(spatial, sizes, strict=True)):
+        return tuple([k // m for k, m in zip(spatial, sizes, strict=True)])
+    return None
+
+
+def _join(x: Tensor, parts: list[Tensor], dim: int) -> Tensor:
+    out: Tensor = (
+        F.cat(parts, dim) if parts else F.slice(x, (*[slice(None)] * dim, slice(0, 0)))
+    )  # fmt: skip
+    return out
+
+
+def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
+    name = f"adaptive_avg_pool{n}d"
+    x = batched(name, input, n)
+    _filled(name, x)
+    sizes = _sizes(name, x, output_size, n)
+    window = _even(x, sizes)
+    if window is not None and prod(sizes) == 1:
+        x = F.mean(x, tuple(range(2, n + 2)), True)
+    elif window is not None:
+        x = _avg_pool(n, x, window, window, 0, False, True, None)
+    else:
+        for dim, m in enumerate(sizes, 2):
+            x = _join(x, [F.mean(p, dim, True) for p in _parts(x, dim, m)], dim)
+    return unbatched(x, input)
+
+
+def _adaptive_max(n: int, input: Tensor, output_size: Any) -> Indexed:
+    name = f"adaptive_max_pool{n}d"
+    x = batched(name, input, n)
+    _filled(name, x)
+    sizes = _sizes(name, x, output_size, n)
+    window = _even(x, sizes)
+    if window is not None:
+        x, place = _max_pool(n, x, window, window, 0, 1, False, True)
+    else:
+        place = F.arange(0, prod(x.shape[2:]), 1, int64, device=x.device)
+        place = F.expand(F.reshape(place, x.shape[2:]), x.shape)
+        # From the last dimension on, so that of equal values the first in the plane is kept.
+        for dim in range(n + 1, 1, -1):
+            m = sizes[dim - 2]
+            best = [F.argmax(part, dim, True) for part in _parts(x, dim, m)]
+            x, place = (
+                _join(y, [F.gather(p, dim, b) for p, b in zip(_parts(y, dim, m), best, strict=True)], dim)
+                for y in (x, place)
+            )  # fmt: skip
+    return unbatched(x, input), unbatched(place, input)
+
+
+def _named(name: str, public: str, doc: str) -> Callable[[Callable[..., Any]], None]:
+    """Register a function made in a loop over the number of dimensions."""
+
+    def register(function: Callable[..., Any]) -> None:
+        function.__name__ = function.__qualname__ = name
+        function.__doc__ = doc
+        composite(public=public)(function)
+
+    return register
+
+
+def _public(n: int) -> None:
+    """The functions of `n` dimensions under torch's names."""
+    over = f"over the last {n} dimensions of (batch, channels, ...)"
+
+    @_named(
+        f"max_pool{n}d", "fn",
+        f"Maximum of each window {over}; with `return_indices` also its place in the plane.",
+    )  # fmt: skip
+    def max_pool(
+        input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        ceil_mode: bool = False, return_indices: bool = False,
+    ) -> Any:  # fmt: skip
+        return _max_pool(
+            n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
+
+    @_named(
+        f"max_pool{n}d_with_indices", "fn" if n == 1 else "n",
+        f"Maximum of each window {over} and its place in the plane.",
+    )  # fmt: skip
+    def with_indices(
+        input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        ceil_mode: bool = False, return_indices: bool = True,
+    ) -> Any:  # fmt: skip
+        return _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+    @_named(
+        f"adaptive_avg_pool{n}d", "fn" if n == 1 else "n",
+        f"Mean {over}, cut into `output_size` parts.",
+    )  # fmt: skip
+    def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
+        return _adaptive_avg(n, input, output_size)
+
+    @_named(
+        f"adaptive_max_pool{n}d", "n",
+        f"Maximum {over}, cut into `output_size` parts; with `return_indices` also its place.",
+    )  # fmt: skip
+    def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        results = _adaptive_max(n, input, output_size)
+        return results if return_indices else results[0]
+
+    @_named(
+        f"max_unpool{n}d", "n",
+        f"The inverse of max_pool{n}d with indices: values at their places, zeros elsewhere.",
+    )  # fmt: skip
+    def max_unpool(
+        input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+        output_size: Any = None,
+    ) -> Tensor:  # fmt: skip
+        return _max_unpool(n, input, indices, kernel_size, stride, padding, output_size)
+
+    @_named(
+        f"lp_pool{n}d", "n", f"Power mean without the count: (sum x**p)**(1/p) of windows {over}."
+    )
+    def lp_pool(
+        input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None,
+        ceil_mode: bool = False,
+    ) -> Tensor:  # fmt: skip
+        count = prod(per_dim(f"lp_pool{n}d", "kernel_size", kernel_size, n))
+        powers = F.pow(input, norm_type)
+        mean = _avg_pool(n, powers, kernel_size, stride, 0, ceil_mode, True, None)
+        total = F.mul(F.mul(F.sign(mean), F.relu(F.abs(mean))), count)
+        return F.pow(total, 1.0 / norm_type)  # type: ignore[no-any-return]
+
+
+for _n in (1, 2, 3):
+    _public(_n)
+
+
+def _max_unpool(
+    n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any,
+    output_size: Any,
+) -> Tensor:  # fmt: skip
+    name = f"max_unpool{n}d"
+    if indices.shape != input.shape:
+        raise RuntimeError(
+            "Expected shape of indices to be same as that of the input tensor "
+            f"({list(input.shape)}) but got indices tensor with shape: {list(indices.shape)}"
+        )
+    x, places = batched(name, input, n), batched(name, indices, n)
+    kernel = per_dim(name, "kernel_size", kernel_size, n)
+    stride = kernel if stride is None or stride in ((), []) else per_dim(name, "stride", stride, n)
+    pad = per_dim(name, "padding", padding, n)
+    rows = zip(x.shape[2:], kernel, stride, pad, strict=True)
+    sizes = tuple([(m - 1) * s + k - 2 * p for m, k, s, p in rows])
+    if output_size is not None:
+        wanted = tuple(output_size)[-n:]
+        if any(abs(w - m) >= s for w, m, s in zip(wanted, sizes, stride, strict=True)):
+            raise ValueError(
+                f"invalid output_size {list(output_size)}: each size must be less than the stride "
+                f"{stride} away from the default {list(sizes)}"
+            )
+        sizes = wanted
+    if places.array.size and not 0 <= int(places.array.min()) <= int(places.array.max()) < prod(sizes):
+        raise RuntimeError(
+            f"Found an invalid max index: indices must lie in [0, {prod(sizes)}) for an output of "
+            f"size {list(sizes)}"
+        )
+    return unbatched(F.max_pool2d_grad(x, places, (*x.shape[:2], *sizes)), input)
+
+
+@composite(public="f", name="adaptive_max_pool1d")
+def torch_adaptive_max_pool1d(input: Tensor, output_size: Any) -> Indexed:
+    """Maximum of `output_size` parts of (batch, channels, length), and its place."""
+    return _adaptive_max(1, input, output_size)

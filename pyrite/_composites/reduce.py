@@ -1,0 +1,280 @@
+"""Reductions with torch's signatures: `dtype=`, several forms of `max`, spread, norms, scans."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from .._dtypes import dtype as dtype_
+from .._errors import wrap_dim
+from .._tensor import F, Tensor
+from ._register import composite
+
+Dims: TypeAlias = int | Sequence[int] | None
+
+# Results in pairs, under torch's names.
+MAX, MIN, CUMMAX, CUMMIN = (
+    namedtuple(name, ("values", "indices")) for name in ("max", "min", "cummax", "cummin")
+)
+AMINMAX = namedtuple("aminmax", ("min", "max"))
+
+
+def pick(
+    input: Tensor, indices: Tensor, dim: int, keepdim: bool, result: Any
+) -> tuple[Tensor, Tensor]:
+    """The elements at `indices` (whose `dim` has size 1) and the indices."""
+    values = F.gather(input, dim, indices)
+    if keepdim or not input.ndim:
+        return result(values, indices)  # type: ignore[no-any-return]
+    shape = list(input.shape)
+    del shape[wrap_dim(dim, input.ndim)]
+    return result(F.reshape(values, tuple(shape)), F.reshape(indices, tuple(shape)))  # type: ignore[no-any-return]
+
+
+# ---- sums, means, products
+
+
+@composite(out=True)
+def sum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
+) -> Tensor:
+    """The sum over `dim` (all if None); integers and bool in int64 unless `dtype` is given."""
+    return F.sum(input if dtype is None else F.cast(input, dtype), dim, keepdim)
+
+
+@composite(out=True)
+def mean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
+) -> Tensor:
+    """The mean over `dim` (all if None); RuntimeError for integers without `dtype`."""
+    return F.mean(input if dtype is None else F.cast(input, dtype), dim, keepdim)
+
+
+@composite(out=True)
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype_ | None = None
+) -> Tensor:
+    """The product over `dim` (all if None); integers and bool in int64 unless `dtype` is given."""
+    x = input if dtype is None else F.cast(input, dtype)
+    return F.prod(F.reshape(x, (-1,)), 0) if dim is None else F.prod(x, dim, keepdim)
+
+
+@composite(out=True)
+def nansum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
+) -> Tensor:
+    """The sum over `dim` with NaN as zero."""
+    return sum(F.where(F.isnan(input), 0, input), dim, keepdim, dtype=dtype)
+
+
+@composite(out=True)
+def nanmean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
+) -> Tensor:
+    """The mean over `dim` of what is not NaN."""
+    n = F.sum(F.logical_not(F.isnan(input)), dim, keepdim)
+    return F.div(nansum(input, dim, keepdim, dtype=dtype), n)
+
+
+@composite()
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """How many elements over `dim` are not zero; int64."""
+    return F.sum(F.ne(input, 0), dim)
+
+
+# ---- the largest and the smallest
+
+
+def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, names: tuple[str, ...]) -> Any:
+    full, pair, index = names
+    if other is not None or isinstance(dim, Tensor):
+        return getattr(F, pair)(input, dim if other is None else other)
+    if dim is not None:
+        indices = getattr(F, index)(input, dim, True)
+        return pick(input, indices, dim, keepdim, MAX if full == "amax" else MIN)
+    if not math.prod(input.shape):
+        raise RuntimeError(
+            f"{full[1:]}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
+            "the reduction dim with the 'dim' argument."
+        )
+    return getattr(F, full)(input)
+
+
+@composite(out=True)
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """`max(x)` the largest element; `max(x, dim)` values and indices; `max(x, y)` the maximum.
+
+    Of equal elements along `dim` the first is taken, and it alone gets the gradient.
+    """
+    return _extreme(input, dim, keepdim, other, ("amax", "maximum", "argmax"))
+
+
+@composite(out=True)
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """`min(x)` the smallest element; `min(x, dim)` values and indices; `min(x, y)` the minimum."""
+    return _extreme(input, dim, keepdim, other, ("amin", "minimum", "argmin"))
+
+
+@composite(out=True)
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The smallest and the largest element over `dim`."""
+    return AMINMAX(F.amin(input, () if dim is None else dim, keepdim),
+                   F.amax(input, () if dim is None else dim, keepdim))  # fmt: skip
+
+
+# ---- spread
+
+
+def _spread(op: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
+    """torch's older form with `unbiased`, also as the first argument, and the newer one."""
+    if isinstance(dim, bool):
+        unbiased, dim = dim, None
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    return getattr(F, op)(input, dim, correction, keepdim)
+
+
+@composite(out=True)
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+    *, correction: float | None = None,
+) -> Tensor:  # fmt: skip
+    """The variance over `dim`, divided by n - `correction` (default 1)."""
+    return _spread("var", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
+
+
+@composite(out=True)
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+    *, correction: float | None = None,
+) -> Tensor:  # fmt: skip
+    """The standard deviation over `dim`, with n - `correction` (default 1)."""
+    return _spread("std", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
+
+
+@composite("f")
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+    *, correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Variance and mean over `dim`."""
+    out = _spread("var", input, dim, unbiased, keepdim, correction)
+    return out, F.mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+@composite("f")
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+    *, correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Standard deviation and mean over `dim`."""
+    out = _spread("std", input, dim, unbiased, keepdim, correction)
+    return out, F.mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+# ---- norms
+
+
+@composite("", aliases=("linalg.vector_norm",), out=True)
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False,
+    *, dtype: dtype_ | None = None,
+) -> Tensor:  # fmt: skip
+    """`sum(abs(x)**ord)**(1/ord)` over `dim` (all if None); inf and -inf: largest and smallest."""
+    return F.vector_norm(x if dtype is None else F.cast(x, dtype), ord, dim, keepdim)
+
+
+@composite(out=True)
+def norm(
+    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False,
+    dtype: dtype_ | None = None,
+) -> Tensor:  # fmt: skip
+    """The vector norm of order `p` over `dim` ("fro" is 2); "nuc" is linalg's nuclear norm."""
+    if p == "nuc":
+        from .._exports import EXPORTS
+
+        dims = (-2, -1) if dim is None else dim
+        return EXPORTS["linalg"]["matrix_norm"]()(input, "nuc", dims, keepdim, dtype=dtype)  # type: ignore[return-value]
+    order = 2.0 if p in ("fro", None) else float(p)  # type: ignore[arg-type]
+    return vector_norm(input, order, dim, keepdim, dtype=dtype)
+
+
+@composite()
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The norm of order `p` of `input - other`."""
+    return F.vector_norm(F.sub(input, other), p)
+
+
+# ---- cumulative
+
+
+@composite("fmi", out=True)
+def cumsum(input: Tensor, dim: int, *, dtype: dtype_ | None = None) -> Tensor:
+    """The running sum along `dim`."""
+    return F.cumsum(input if dtype is None else F.cast(input, dtype), dim)
+
+
+@composite("fmi", out=True)
+def cumprod(input: Tensor, dim: int, *, dtype: dtype_ | None = None) -> Tensor:
+    """The running product along `dim`."""
+    return F.cumprod(input if dtype is None else F.cast(input, dtype), dim)
+
+
+@composite(out=True)
+def cummax(input: Tensor, dim: int) -> Any:
+    """The running maximum along `dim` and where it was last met."""
+    return pick(input, F.extreme_indices(input, dim, True), dim, True, CUMMAX)
+
+
+@composite(out=True)
+def cummin(input: Tensor, dim: int) -> Any:
+    """The running minimum along `dim` and where it was last met."""
+    return pick(input, F.extreme_indices(input, dim, False), dim, True, CUMMIN)
+
+
+def _along(x: Tensor, dim: int, start: int | None, stop: int | None) -> Tensor:
+    return F.slice(x, (slice(None),) * wrap_dim(dim, x.ndim) + (slice(start, stop),))
+
+
+@composite(out=True)
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """The difference of neighbours along `dim`, `n` times; RuntimeError for 0-d tensors."""
+    if not input.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    parts = [x for x in (prepend, input, append) if x is not None]
+    out = F.cat(parts, dim) if n and len(parts) > 1 else input
+    minus = F.logical_xor if out.dtype.name == "bool" else F.sub
+    for _ in range(n):
+        out = minus(_along(out, dim, 1, None), _along(out, dim, None, -1))
+    return out if n else F.clone(out)
+
+
+@composite("f", aliases=("trapz",))
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
+    """The integral of `y` along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
+    return F.sum(_trapezoids(y, x, dx, dim), dim)
+
+
+@composite("f")
+def cumulative_trapezoid(
+    y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1
+) -> Tensor:
+    """The running integral of `y` along `dim` by the trapezoid rule."""
+    return F.cumsum(_trapezoids(y, x, dx, dim), dim)
+
+
+def _trapezoids(y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
+    both = F.mul(F.add(_along(y, dim, 1, None), _along(y, dim, None, -1)), 0.5)
+    if x is None:
+        return F.mul(both, dx)
+    if x.ndim == 1:
+        x = F.reshape(x, (-1,) + (1,) * (y.ndim - 1 - wrap_dim(dim, y.ndim)))
+        return F.mul(both, F.sub(_along(x, 0, 1, None), _along(x, 0, None, -1)))
+    return F.mul(both, F.sub(_along(x, dim, 1, None), _along(x, dim, None, -1)))

@@ -1,0 +1,300 @@
+"""Order statistics, search, distinct elements and counts."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from typing import Any
+
+from .._errors import wrap_dim
+from .._tensor import F, Tensor
+from ._register import composite
+from .reduce import pick
+
+SORT, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE = (
+    namedtuple(name, ("values", "indices"))
+    for name in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode")
+)
+HISTOGRAM = namedtuple("histogram", ("hist", "bin_edges"))
+
+# ---- order
+
+
+@composite(out=True)
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False
+) -> Any:
+    """The elements in order along `dim`, and their indices; NaN counts as the largest.
+
+    Always stable, on every device.
+    """
+    return pick(input, F.sort_indices(input, dim, descending), dim, True, SORT)
+
+
+@composite(out=True)
+def argsort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> Tensor:
+    """The indices that put `input` in order along `dim`."""
+    return F.sort_indices(input, dim, descending)
+
+
+@composite(out=True)
+def msort(input: Tensor) -> Tensor:
+    """The elements in order along the first dimension."""
+    return F.gather(input, 0, F.sort_indices(input, 0))
+
+
+@composite(out=True)
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> Any:
+    """The `k` largest (or smallest) elements along `dim` in order, and their indices."""
+    return pick(input, F.topk_indices(input, k, dim, largest), dim, True, TOPK)
+
+
+@composite(out=True)
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """The `k`-th smallest element (from 1) along `dim`, and its index."""
+    axis = wrap_dim(dim, input.ndim)
+    n = input.shape[axis] if input.ndim else 1
+    if not 1 <= k <= n:
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: got k={k} of {n}")  # fmt: skip
+    order = F.topk_indices(input, k, dim, False)
+    if input.ndim:
+        order = F.slice(order, (slice(None),) * axis + (slice(k - 1, k),))
+    return pick(input, order, dim, keepdim, KTHVALUE)
+
+
+def _median(input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool, result: Any) -> Any:
+    if dim is not None:
+        return pick(input, F.median_indices(input, dim, skip_nan), dim, keepdim, result)
+    flat = F.reshape(input, (-1,))
+    if not flat.shape[0]:
+        return F.mul(F.sum(flat), math.nan)
+    value = F.gather(flat, 0, F.median_indices(flat, 0, skip_nan)).detach()
+    # Equal elements share the gradient: the largest of those equal to the median.
+    same = F.logical_or(F.eq(flat, value), F.isnan(value))
+    return F.amax(F.where(same, flat, value))
+
+
+@composite()
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of all, or along `dim` with its index; NaN if there is one."""
+    return _median(input, dim, keepdim, False, MEDIAN)
+
+
+@composite()
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of what is not NaN, of all or along `dim` with its index."""
+    return _median(input, dim, keepdim, True, NANMEDIAN)
+
+
+@composite(out=True)
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """The most frequent element along `dim` (the smallest of several) and its last index."""
+    return pick(input, F.mode_indices(input, dim), dim, keepdim, MODE)
+
+
+def _quantile(
+    input: Tensor, q: Tensor | float, dim: int | None, keepdim: bool, how: str, skip_nan: bool
+) -> Tensor:
+    if how not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise RuntimeError(
+            "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            f"but got {how}"
+        )
+    points = [float(v) for v in (q.reshape(-1).tolist() if isinstance(q, Tensor) else [q])]
+    if any(not 0 <= v <= 1 for v in points):
+        raise RuntimeError(f"quantile() q values must be in the range [0, 1], got {points}")
+    x = F.reshape(input, (-1,)) if dim is None or not input.ndim else input
+    axis = wrap_dim(dim or 0, x.ndim)
+    ranked = F.gather(x, axis, F.sort_indices(x, axis))
+    nans = F.isnan(ranked)
+    last = F.sub(x.shape[axis] - 1.0, F.sum(nans, axis, True)) if skip_nan else None
+    outs = [_at_rank(ranked, nans, last, v, axis, how) for v in points]
+    shape = [1] * input.ndim if dim is None else list(x.shape)
+    if dim is not None:
+        shape[axis : axis + 1] = [1] if keepdim else []
+    elif not keepdim:
+        shape = []
+    outs = [F.reshape(o, tuple(shape)) for o in outs]
+    return F.stack(outs, 0) if isinstance(q, Tensor) and q.ndim else outs[0]
+
+
+def _at_rank(
+    ranked: Tensor, nans: Tensor, last: Tensor | None, q: float, axis: int, how: str
+) -> Tensor:
+    """The element at fraction `q` of the ranks along `axis`, between two neighbours."""
+    one = F.slice(ranked, (slice(None),) * axis + (slice(0, 1),)).detach()
+    top = F.add(F.zeros_like(one), ranked.shape[axis] - 1.0) if last is None else last
+    rank = F.mul(F.clamp(top, 0.0), q)
+    if last is None:
+        bad = F.any(nans, axis, True)
+        rank = F.where(bad, ranked.shape[axis] - 1.0, rank)
+    if how != "linear" and how != "midpoint":
+        rank = {"lower": F.floor, "higher": F.ceil, "nearest": F.round}[how](rank)
+    below, above = F.floor(rank), F.ceil(rank)
+    low, high = (F.gather(ranked, axis, r.long()) for r in (below, above))
+    weight = F.sub(rank, below) if how != "midpoint" else F.mul(F.sub(above, below), 0.5)
+    return F.add(low, F.mul(F.sub(high, low), F.cast(weight, ranked.dtype)))
+
+
+@composite(out=True)
+def quantile(
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False,
+    *, interpolation: str = "linear",
+) -> Tensor:  # fmt: skip
+    """The elements at the fractions `q` of the ranks, of all or along `dim`; NaN if there is one.
+
+    A 1-d `q` gives the result a leading dimension.
+    """
+    return _quantile(input, q, dim, keepdim, interpolation, False)
+
+
+@composite(out=True)
+def nanquantile(
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False,
+    *, interpolation: str = "linear",
+) -> Tensor:  # fmt: skip
+    """`quantile` of what is not NaN."""
+    return _quantile(input, q, dim, keepdim, interpolation, True)
+
+
+# ---- search
+
+
+@composite("f", out=True)
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Tensor | float,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Where each value goes into the sorted rows: the first place, or behind equals if `right`.
+
+    `sorted_sequence` is 1-d or has the leading dimensions of `input`; `sorter` holds the indices
+    that sort it. RuntimeError for other shapes or contradicting `side` and `right`.
+    """
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise RuntimeError(
+            f"searchsorted(): side can only be 'left' or 'right' and must agree with right, got "
+            f"side={side!r}, right={right}"
+        )
+    if not isinstance(input, Tensor):
+        input = F.cast(F.add(F.zeros_like(F.sum(sorted_sequence)), input), sorted_sequence.dtype)
+    edges = sorted_sequence if sorter is None else F.gather(sorted_sequence, -1, sorter)
+    if not edges.ndim or (edges.ndim > 1 and edges.shape[:-1] != input.shape[:-1]):
+        raise RuntimeError(
+            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
+            f"of boundaries tensor and input value tensor must match, got {list(edges.shape)} and "
+            f"{list(input.shape)}"
+        )
+    return F.search_rows(edges, input, right or side == "right", out_int32)
+
+
+@composite("f", out=True)
+def bucketize(
+    input: Tensor | float, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
+    """The index of the bucket between 1-d sorted `boundaries` that each value falls into."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@composite("f", out=True)
+def isin(
+    elements: Tensor | float,
+    test_elements: Tensor | float,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Tensor:
+    """Whether each of `elements` occurs in `test_elements`."""
+    if not isinstance(test_elements, Tensor):
+        return F.ne(elements, test_elements) if invert else F.eq(elements, test_elements)
+    if not isinstance(elements, Tensor):
+        same = F.eq(test_elements, elements)
+        return F.logical_not(F.any(same)) if invert else F.any(same)
+    return F.is_member(elements, test_elements, invert)
+
+
+# ---- distinct elements and counts
+
+
+def _distinct(
+    input: Tensor, dim: int | None, consecutive: bool, inverse: bool, counts: bool
+) -> Any:
+    output, places, numbers = F.distinct(input, dim, consecutive)
+    rest = ((places,) if inverse else ()) + ((numbers,) if counts else ())
+    return (output, *rest) if rest else output
+
+
+@composite()
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The distinct elements in order (or slices along `dim`).
+
+    With `return_inverse` also where each element went, with `return_counts` how often each occurs.
+    """
+    return _distinct(input, dim, False, return_inverse, return_counts)
+
+
+@composite()
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """`unique` that merges equal neighbours only and keeps the order."""
+    return _distinct(input, dim, True, return_inverse, return_counts)
+
+
+def _bounds(input: Tensor, low: float, high: float) -> tuple[float, float]:
+    """The range of a histogram: that of the data if none is given, widened if it is a point."""
+    if low == high and math.prod(input.shape):
+        low, high = F.amin(input).item(), F.amax(input).item()
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"range of [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(f"max must be larger than min, got {low} and {high}")
+    return float(low), float(high)
+
+
+@composite(out=True)
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements lie in each of `bins` equal parts of [min, max] (of the data if equal)."""
+    if bins <= 0:
+        raise RuntimeError(f"bins must be > 0, got {bins}")
+    return F.histogram_counts(input, None, bins, *_bounds(input, min, max))
+
+
+@composite()
+def histogram(
+    input: Tensor,
+    bins: int,
+    *,
+    range: tuple[float, float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> Any:
+    """Counts (or summed weights) in `bins` equal parts of the range, and the edges of the parts."""
+    low, high = _bounds(input, *(range or (0.0, 0.0)))
+    hist = F.histogram_counts(input, weight, bins, low, high)
+    if density:
+        hist = F.div(hist, F.mul(F.sum(hist), (high - low) / bins))
+    steps = F.cumsum(F.ones_like(F.cat([hist, F.slice(hist, (slice(0, 1),))], 0)), 0)
+    edges = F.add(F.mul(F.sub(steps, 1.0), (high - low) / bins), low)
+    return HISTOGRAM(hist, edges)

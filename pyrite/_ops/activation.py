@@ -1,0 +1,205 @@
+"""Activation functions; the hot backwards are ops of their own (`<name>_grad`)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .special import erf as erf_op
+from .table import Array, op
+
+# ---- logistic function, hyperbolic tangent, rectifier: backward from the output
+
+
+@op(
+    kind="pointwise", dtypes="float", onnx="Sigmoid",
+    aliases=("special.expit", "nn.functional.sigmoid"),
+)  # fmt: skip
+def sigmoid(xp: Any, input: Array) -> Array:
+    """`1 / (1 + exp(-input))`."""
+    return 1.0 / (1.0 + xp.exp(-input))
+
+
+@op(kind="pointwise", public="")
+def sigmoid_grad(xp: Any, grad: Array, output: Array) -> Array:
+    """`grad * output * (1 - output)`."""
+    return grad * ((1.0 - output) * output)
+
+
+sigmoid.vjp(input=lambda F, g, out: F.sigmoid_grad(g, out))
+sigmoid_grad.vjp(
+    grad=lambda F, g, output: F.sigmoid_grad(g, output),
+    output=lambda g, grad, output: g * (grad * (output * -2.0 + 1.0)),
+)
+
+
+@op(kind="pointwise", dtypes="float", onnx="Tanh", aliases=("nn.functional.tanh",))
+def tanh(xp: Any, input: Array) -> Array:
+    """The hyperbolic tangent."""
+    return xp.tanh(input)
+
+
+@op(kind="pointwise", public="")
+def tanh_grad(xp: Any, grad: Array, output: Array) -> Array:
+    """`grad * (1 - output**2)`."""
+    return grad * (1.0 - output * output)
+
+
+tanh.vjp(input=lambda F, g, out: F.tanh_grad(g, out))
+tanh_grad.vjp(
+    grad=lambda F, g, output: F.tanh_grad(g, output),
+    output=lambda g, grad, output: g * (grad * (output * -2.0)),
+)
+
+
+@op(kind="pointwise", onnx="Relu", aliases=("nn.functional.relu_",))
+def relu(xp: Any, input: Array) -> Array:
+    """`max(input, 0)`."""
+    return xp.maximum(input, 0)
+
+
+@op(kind="pointwise", public="")
+def relu_grad(xp: Any, grad: Array, output: Array) -> Array:
+    """`grad` where `output` is not 0."""
+    return xp.where(output <= 0, 0, grad)
+
+
+relu.vjp(input=lambda F, g, out: F.relu_grad(g, out))
+relu_grad.vjp(
+    grad=lambda F, g, output: F.relu_grad(g, output), output=lambda F, g: F.zeros_like(g)
+)
+
+
+@op(kind="pointwise", onnx="LeakyRelu", public="", aliases=("nn.functional.leaky_relu_",))
+def leaky_relu(xp: Any, input: Array, negative_slope: float = 0.01) -> Array:
+    """`input` above 0, `negative_slope * input` below."""
+    return xp.where(input > 0, input, input * negative_slope)
+
+
+leaky_relu.vjp(
+    input=lambda F, g, input, negative_slope: F.where(input > 0, g, g * negative_slope)
+)
+
+
+@op(kind="pointwise", public="", aliases=("nn.functional.hardtanh_",))
+def hardtanh(xp: Any, input: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """`input` limited to [min_val, max_val]; unlike clamp, no gradient at the limits."""
+    return xp.minimum(xp.maximum(input, min_val), max_val)
+
+
+hardtanh.vjp(
+    input=lambda F, g, input, min_val, max_val: F.where(
+        F.logical_or(F.le(input, min_val), F.ge(input, max_val)), 0.0, g
+    )
+)
+
+
+# ---- exponential units
+
+
+@op(kind="pointwise", dtypes="float", onnx="Elu", public="", aliases=("nn.functional.elu_",))
+def elu(
+    xp: Any, input: Array, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
+) -> Array:
+    """`scale * input` above 0, `scale * alpha * (exp(input_scale * input) - 1)` below."""
+    low = xp.expm1(xp.minimum(input, 0) * input_scale) * (scale * alpha)
+    return xp.where(input > 0, input * scale, low)
+
+
+def _elu_vjp(F: Any, g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    low = F.exp(F.mul(F.minimum(input, 0.0), float(input_scale)))
+    slope = F.where(F.gt(input, 0.0), float(scale), F.mul(low, scale * alpha * input_scale))
+    return F.mul(g, slope)
+
+
+elu.vjp(input=_elu_vjp)
+
+
+@op(kind="pointwise", dtypes="float", onnx="Softplus", autocast="float32", public="")
+def softplus(xp: Any, input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """`log(1 + exp(beta * input)) / beta`, and `input` where `beta * input > threshold`."""
+    scaled = input * beta
+    soft = xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / beta
+    return xp.where(scaled > threshold, input, soft)
+
+
+def _softplus_vjp(F: Any, g: Any, input: Any, beta: float, threshold: float) -> Any:
+    scaled = F.mul(input, float(beta))
+    return F.where(F.gt(scaled, float(threshold)), g, F.mul(g, F.sigmoid(scaled)))
+
+
+softplus.vjp(input=_softplus_vjp)
+
+
+# ---- gated units
+
+
+@op(kind="pointwise", dtypes="float", public="")
+def silu(xp: Any, input: Array) -> Array:
+    """`input * sigmoid(input)`."""
+    return input / (1.0 + xp.exp(-input))
+
+
+@op(kind="pointwise", dtypes="float", public="")
+def silu_grad(xp: Any, grad: Array, input: Array) -> Array:
+    """`grad` times the slope of silu at `input`."""
+    s = 1.0 / (1.0 + xp.exp(-input))
+    return grad * (s * (1.0 + input * (1.0 - s)))
+
+
+def _silu_curve(F: Any, g: Any, grad: Any, input: Any) -> Any:
+    s = F.sigmoid(input)
+    falling = F.add(F.neg(s), 1.0)
+    bend = F.add(F.mul(input, F.add(F.mul(s, -2.0), 1.0)), 2.0)
+    return F.mul(g, F.mul(grad, F.mul(F.mul(s, falling), bend)))
+
+
+silu.vjp(input=lambda F, g, input: F.silu_grad(g, input))
+silu_grad.vjp(grad=lambda F, g, input: F.silu_grad(g, input), input=_silu_curve)
+
+_TANH_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+def _check_gelu(approximate: str) -> bool:
+    """Whether to compute the exact form."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}")
+    return approximate == "none"
+
+
+@op(kind="pointwise", dtypes="float", onnx="Gelu", public="")
+def gelu(xp: Any, input: Array, approximate: str = "none") -> Array:
+    """`input` times the normal distribution function of it, exact or by `tanh`."""
+    if _check_gelu(approximate):
+        return input * (0.5 * (1.0 + erf_op.generic(xp, input * math.sqrt(0.5))))
+    return input * (0.5 * (1.0 + xp.tanh(_TANH_SCALE * (input + _CUBIC * input * input * input))))
+
+
+@op(kind="pointwise", dtypes="float", public="")
+def gelu_grad(xp: Any, grad: Array, input: Array, approximate: str = "none") -> Array:
+    """`grad` times the slope of gelu at `input`."""
+    if _check_gelu(approximate):
+        below = 0.5 * (1.0 + erf_op.generic(xp, input * math.sqrt(0.5)))
+        return grad * (below + input * xp.exp(-0.5 * input * input) / math.sqrt(2 * math.pi))
+    t = xp.tanh(_TANH_SCALE * (input + _CUBIC * input * input * input))
+    slope = _TANH_SCALE * (1.0 + 3 * _CUBIC * input * input)
+    return grad * (0.5 * (1.0 + t) + 0.5 * input * (1.0 - t * t) * slope)
+
+
+def _gelu_curve(F: Any, g: Any, grad: Any, input: Any, approximate: str) -> Any:
+    square = F.mul(input, input)
+    if approximate == "none":
+        density = F.mul(F.exp(F.mul(square, -0.5)), 1 / math.sqrt(2 * math.pi))
+        return F.mul(g, F.mul(grad, F.mul(density, F.add(F.neg(square), 2.0))))
+    t = F.tanh(F.mul(F.mul(input, F.add(F.mul(square, _CUBIC), 1.0)), _TANH_SCALE))
+    slope = F.mul(F.add(F.mul(square, 3 * _CUBIC), 1.0), _TANH_SCALE)
+    rest = F.sub(F.mul(input, 3 * _CUBIC * _TANH_SCALE), F.mul(t, F.mul(slope, slope)))
+    fall = F.add(F.neg(F.mul(t, t)), 1.0)
+    return F.mul(g, F.mul(grad, F.mul(fall, F.add(slope, F.mul(input, rest)))))
+
+
+gelu.vjp(input=lambda F, g, input, approximate: F.gelu_grad(g, input, approximate))
+gelu_grad.vjp(
+    grad=lambda F, g, input, approximate: F.gelu_grad(g, input, approximate),
+    input=_gelu_curve,
+)

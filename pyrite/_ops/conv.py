@@ -1,0 +1,199 @@
+"""Convolution and its two gradients, in any number of spatial dimensions.
+
+Windows of the padded input are read through strides, copied to columns for a few images at a
+time, and multiplied with the weight as a matrix (im2col). The three ops are each other's
+derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import Any
+
+from .table import Array, op
+
+Sizes = tuple[int, ...]
+_COLUMN_BYTES = 1 << 20  # columns made at a time: they stay in the second-level cache
+
+
+def output_sizes(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:  # fmt: skip
+    """Spatial sizes of a convolution's result."""
+    return tuple([
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
+    ])  # fmt: skip
+
+
+def inner(sizes: Sizes, padding: Sizes) -> tuple[Any, ...]:
+    """The index of the unpadded part of a padded array."""
+    return (..., *[slice(p, p + n) for n, p in zip(sizes, padding, strict=True)])
+
+
+def padded(xp: Any, x: Any, padding: Sizes, value: float = 0.0, extra: Sizes | None = None) -> Any:
+    """`x` with `padding` on both sides of its last dimensions, and `extra` more at their ends."""
+    if not any(padding) and not any(extra or ()):
+        return x
+    sizes = x.shape[-len(padding) :]
+    more = extra or (0,) * len(padding)
+    shape = [n + 2 * p + e for n, p, e in zip(sizes, padding, more, strict=True)]
+    out = xp.full((*x.shape[: -len(padding)], *shape), value, x.dtype)
+    out[inner(sizes, padding)] = x
+    return out
+
+
+def offsets(kernel: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> Iterator[tuple[Any, ...]]:
+    """For each element of the kernel, in order, the index of what it meets in a padded input."""
+    for at in product(*map(range, kernel)):
+        yield (
+            ...,
+            *[
+                slice(i * d, i * d + (n - 1) * s + 1, s)
+                for i, n, s, d in zip(at, out, stride, dilation, strict=True)
+            ],
+        )
+
+
+def _windows(xp: Any, x: Any, kernel: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> Any:
+    """A view (batch, channels, *kernel, *out) of a padded input (batch, channels, ...)."""
+    steps = x.strides[2:]
+    strides = (
+        *x.strides[:2],
+        *[b * d for b, d in zip(steps, dilation, strict=True)],
+        *[b * s for b, s in zip(steps, stride, strict=True)],
+    )
+    return xp.lib.stride_tricks.as_strided(x, (*x.shape[:2], *kernel, *out), strides)
+
+
+def _blocks(n: int, bytes_each: int) -> Iterator[slice]:
+    """Parts of the batch whose columns fit the cache."""
+    step = max(1, _COLUMN_BYTES // max(bytes_each, 1))
+    return (slice(i, min(i + step, n)) for i in range(0, n, step))
+
+
+def _columns(xp: Any, windows: Any, groups: int, width: int) -> Iterator[tuple[slice, Any]]:
+    """Parts of the batch, each with its columns (part, groups, channels * kernel, width)."""
+    n = windows.shape[0]
+    shape = (groups, prod(windows.shape[1:]) // (groups * max(width, 1)), width)
+    if windows.flags.c_contiguous:
+        yield slice(0, n), xp.reshape(windows, (n, *shape))
+        return
+    buffer: Any = None
+    for part in _blocks(n, windows[0].nbytes if n else 0):
+        if buffer is None:
+            buffer = xp.empty((part.stop, *windows.shape[1:]), windows.dtype)
+        block = buffer[: part.stop - part.start]
+        block[...] = windows[part]
+        yield part, xp.reshape(block, (block.shape[0], *shape))
+
+
+@op(kind="conv", public="", onnx="Conv", autocast="lower")
+def convolution(
+    xp: Any,
+    input: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+) -> Array:
+    """Cross-correlation: (batch, in, ...) by (out, in / groups, ...) gives (batch, out, ...)."""
+    n, kernel = input.shape[0], weight.shape[2:]
+    sizes = output_sizes(input.shape[2:], kernel, stride, padding, dilation)
+    width = prod(sizes)
+    x = padded(xp, input, padding)
+    matrix = xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
+    out = xp.empty((n, *matrix.shape[:2], width), input.dtype)
+    for part, columns in _columns(xp, _windows(xp, x, kernel, sizes, stride, dilation), groups, width):  # fmt: skip
+        xp.matmul(matrix, columns, out=out[part])
+    out = xp.reshape(out, (n, weight.shape[0], *sizes))
+    if bias is not None:
+        out += xp.reshape(bias, (-1, *[1] * len(sizes)))
+    return out
+
+
+def _bias_vjp(F: Any, g: Any) -> Any:
+    return F.sum(g, (0, *range(2, g.ndim)))
+
+
+convolution.vjp(
+    input=lambda F, g, weight, input_shape, stride, padding, dilation, groups: (
+        F.conv_grad_input(g, weight, input_shape, stride, padding, dilation, groups)
+    ),
+    weight=lambda F, g, input, weight_shape, stride, padding, dilation, groups: (
+        F.conv_grad_weight(g, input, weight_shape, stride, padding, dilation, groups)
+    ),
+    bias=_bias_vjp,
+)
+
+
+@op(kind="conv", public="", autocast="lower")
+def conv_grad_input(
+    xp: Any,
+    grad: Array,
+    weight: Array,
+    size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+) -> Array:
+    """The convolution's adjoint in its input, of shape `size` (a transposed convolution)."""
+    n, kernel, sizes = grad.shape[0], weight.shape[2:], grad.shape[2:]
+    matrix = xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
+    matrix = xp.swapaxes(matrix, 1, 2)
+    rows = xp.reshape(grad, (n, groups, weight.shape[0] // groups, prod(sizes)))
+    spatial = tuple([k + 2 * p for k, p in zip(size[2:], padding, strict=True)])
+    out = xp.zeros((*size[:2], *spatial), grad.dtype)
+    places = list(offsets(kernel, sizes, stride, dilation))
+    bytes_each = size[1] * prod(kernel) * prod(sizes) * grad.dtype.itemsize
+    for part in _blocks(n, bytes_each):
+        columns = xp.matmul(matrix, rows[part])
+        columns = xp.reshape(columns, (-1, size[1], len(places), *sizes))
+        for i, place in enumerate(places):
+            out[part][place] += columns[:, :, i]
+    return out[inner(size[2:], padding)] if any(padding) else out
+
+
+conv_grad_input.vjp(
+    grad=lambda F, g, weight, stride, padding, dilation, groups: (
+        F.convolution(g, weight, None, stride, padding, dilation, groups)
+    ),
+    weight=lambda F, g, grad, weight_shape, stride, padding, dilation, groups: (
+        F.conv_grad_weight(grad, g, weight_shape, stride, padding, dilation, groups)
+    ),
+)
+
+
+@op(kind="conv", public="", autocast="lower")
+def conv_grad_weight(
+    xp: Any,
+    grad: Array,
+    input: Array,
+    size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+) -> Array:
+    """The convolution's adjoint in its weight, of shape `size`."""
+    n, sizes = grad.shape[0], grad.shape[2:]
+    width = prod(sizes)
+    x = padded(xp, input, padding)
+    rows = xp.reshape(grad, (n, groups, size[0] // groups, width))
+    out = xp.zeros((groups, size[0] // groups, prod(size[1:])), grad.dtype)
+    for part, columns in _columns(xp, _windows(xp, x, size[2:], sizes, stride, dilation), groups, width):  # fmt: skip
+        out += xp.sum(xp.matmul(rows[part], xp.swapaxes(columns, 2, 3)), axis=0)
+    return xp.reshape(out, size)
+
+
+conv_grad_weight.vjp(
+    grad=lambda F, g, input, stride, padding, dilation, groups: (
+        F.convolution(input, g, None, stride, padding, dilation, groups)
+    ),
+    input=lambda F, g, grad, input_shape, stride, padding, dilation, groups: (
+        F.conv_grad_input(grad, g, input_shape, stride, padding, dilation, groups)
+    ),
+)

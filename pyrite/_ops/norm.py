@@ -1,0 +1,216 @@
+"""Normalisation to mean 0 and variance 1 over some dimensions, with an affine map, and gradients.
+
+`layer_norm` normalises over the last dimensions, with a weight for each of their elements;
+`batch_norm_train` over all but the second, with a weight for each channel. Both are one function
+of (dimensions normalised over, shape of the weight in broadcasting), as are their gradients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .table import Array, op
+
+Sizes = tuple[int, ...]
+
+
+def _layer_dims(ndim: int, normalized: Sizes) -> tuple[Sizes, Sizes]:
+    return tuple(range(ndim - len(normalized), ndim)), normalized
+
+
+def _batch_dims(shape: Sizes) -> tuple[Sizes, Sizes]:
+    return (0, *range(2, len(shape))), (shape[1], *[1] * (len(shape) - 2))
+
+
+def _repeats(ndim: int, shape: Sizes) -> Sizes:
+    """The dimensions over which a weight of `shape` is repeated."""
+    lead = ndim - len(shape)
+    return (*range(lead), *[lead + i for i, n in enumerate(shape) if n == 1])
+
+
+def _normalize(
+    xp: Any, input: Any, weight: Any, bias: Any, eps: float, dims: Sizes, shape: Sizes
+) -> tuple[Any, Any, Any]:
+    """Result, mean and (biased) variance; the statistics keep their dimensions with size 1."""
+    mean = xp.mean(input, axis=dims, keepdims=True)
+    out = input - mean
+    var = xp.mean(out * out, axis=dims, keepdims=True)
+    out *= 1 / xp.sqrt(var + eps)
+    if weight is not None:
+        out *= xp.reshape(weight, shape)
+    if bias is not None:
+        out += xp.reshape(bias, shape)
+    return out, mean, var
+
+
+def _normalize_grad(
+    xp: Any, grad: Any, input: Any, mean: Any, rstd: Any, weight: Any, dims: Sizes, shape: Sizes
+) -> tuple[Any, Any, Any]:
+    """Gradients of input, weight and bias; those of an absent weight are empty."""
+    x = (input - mean) * rstd
+    slope = grad if weight is None else grad * xp.reshape(weight, shape)
+    dx = slope - xp.mean(slope, axis=dims, keepdims=True)
+    dx -= x * xp.mean(slope * x, axis=dims, keepdims=True)
+    dx *= rstd
+    if weight is None:
+        return dx, xp.zeros(0, grad.dtype), xp.zeros(0, grad.dtype)
+    repeats = _repeats(grad.ndim, shape)
+    sums = (xp.sum(grad * x, axis=repeats), xp.sum(grad, axis=repeats))
+    return dx, *[xp.reshape(s, weight.shape) for s in sums]
+
+
+def _normalize_second(
+    F: Any, gs: Any, grad: Any, input: Any, weight: Any, eps: float, dims: Sizes, shape: Sizes
+) -> tuple[Any, Any, Any]:
+    """Derivative of `_normalize_grad` for the cotangents `gs`: in grad, input and weight.
+
+    With x the normalised input, r its factor, m the mean over `dims` and the projection
+    P(u) = u - m(u) - x m(u x), the gradients are r P(grad weight), sum(grad x) and sum(grad).
+    All is computed from `input` anew, so that it can be differentiated further.
+    """
+
+    def mean(u: Any) -> Any:
+        return F.mean(u, dims, True)
+
+    def project(u: Any) -> tuple[Any, Any, Any]:
+        average, along = mean(u), mean(F.mul(u, x))
+        return F.sub(F.sub(u, average), F.mul(x, along)), average, along
+
+    def scaled(u: Any) -> Any:
+        return u if weight is None else F.mul(u, F.reshape(weight, shape))
+
+    v, v_weight, v_bias = gs
+    x = F.sub(input, mean(input))
+    r = F.rsqrt(F.add(mean(F.mul(x, x)), eps))
+    x = F.mul(x, r)
+    d_grad = d_input = d_weight = None
+    if v is not None:
+        h = scaled(grad)
+        (pv, mv, vx), (ph, mh, hx) = project(v), project(h)
+        bend = F.sub(F.sub(mean(F.mul(v, h)), F.mul(mv, mh)), F.mul(vx, hx))
+        bend = F.add(F.add(F.mul(x, bend), F.mul(hx, pv)), F.mul(vx, ph))
+        d_input = F.neg(F.mul(F.mul(r, r), bend))
+        d_grad = F.mul(scaled(pv), r)
+        if weight is not None:
+            d_weight = F.reshape(
+                F.sum(F.mul(F.mul(grad, pv), r), _repeats(grad.ndim, shape)), weight.shape
+            )
+    if v_weight is not None:
+        a = F.reshape(v_weight, shape)
+        d_grad = _plus(F, d_grad, F.mul(a, x))
+        d_input = _plus(F, d_input, F.mul(r, project(F.mul(a, grad))[0]))
+    if v_bias is not None:
+        d_grad = _plus(F, d_grad, F.expand(F.reshape(v_bias, shape), grad.shape))
+    return d_grad, d_input, d_weight
+
+
+def _plus(F: Any, total: Any, value: Any) -> Any:
+    return value if total is None else F.add(total, value)
+
+
+@op(public="", outputs=("out", "_mean", "_rstd"), onnx="LayerNormalization", autocast="float32")
+def layer_norm(
+    xp: Any,
+    input: Array,
+    normalized_shape: Sizes,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+) -> tuple[Array, Array, Array]:
+    """Normalise over the last dimensions, whose sizes are `normalized_shape`."""
+    out, mean, var = _normalize(
+        xp, input, weight, bias, eps, *_layer_dims(input.ndim, normalized_shape)
+    )
+    return out, mean, 1 / xp.sqrt(var + eps)
+
+
+def _layer_norm_vjp(
+    F: Any, g: Any, input: Any, mean: Any, rstd: Any, weight: Any, normalized_shape: Sizes,
+    eps: float, mask: tuple[bool, ...],
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    if weight is None and mask[2]:
+        repeats = _repeats(g.ndim, normalized_shape)
+        bias = F.reshape(F.sum(g, repeats), normalized_shape)
+    dx, dw, db = F.layer_norm_grad(g, input, mean, rstd, weight, normalized_shape, eps)
+    return dx, dw if mask[1] else None, (bias if weight is None else db) if mask[2] else None
+
+
+layer_norm.vjp_joint(_layer_norm_vjp)
+
+
+@op(public="", outputs=("grad_input", "grad_weight", "grad_bias"))
+def layer_norm_grad(
+    xp: Any,
+    grad: Array,
+    input: Array,
+    mean: Array,
+    rstd: Array,
+    weight: Array | None,
+    normalized_shape: Sizes,
+    eps: float,
+) -> tuple[Array, Array, Array]:
+    """Gradients of `layer_norm` in input, weight and bias, given its statistics."""
+    return _normalize_grad(
+        xp, grad, input, mean, rstd, weight, *_layer_dims(input.ndim, normalized_shape)
+    )
+
+
+def _layer_norm_second(
+    F: Any, g_grad_input: Any, g_grad_weight: Any, g_grad_bias: Any, grad: Any, input: Any,
+    weight: Any, normalized_shape: Sizes, eps: float, mask: tuple[bool, ...],
+) -> tuple[Any, ...]:  # fmt: skip
+    dims = _layer_dims(grad.ndim, normalized_shape)
+    gs = (g_grad_input, g_grad_weight, g_grad_bias)
+    d_grad, d_input, d_weight = _normalize_second(F, gs, grad, input, weight, eps, *dims)
+    return d_grad, d_input, None, None, d_weight
+
+
+layer_norm_grad.vjp_joint(_layer_norm_second)
+
+
+@op(public="", outputs=("out", "~mean", "~invstd"), autocast="float32")
+def batch_norm_train(
+    xp: Any, input: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
+    """Normalise each channel (dim 1); also its mean and 1 / standard deviation, (channels,)."""
+    out, mean, var = _normalize(xp, input, weight, bias, eps, *_batch_dims(input.shape))
+    return out, xp.reshape(mean, (-1,)), xp.reshape(1 / xp.sqrt(var + eps), (-1,))
+
+
+def _batch_norm_vjp(
+    F: Any, g_out: Any, input: Any, weight: Any, mean: Any, invstd: Any, eps: float,
+    mask: tuple[bool, ...],
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    if g_out is None:
+        return None, None, None
+    dx, dw, db = F.batch_norm_grad(g_out, input, weight, mean, invstd, eps)
+    if weight is None and mask[2]:
+        db = F.sum(g_out, _batch_dims(g_out.shape)[0])
+    return dx, dw if mask[1] else None, db if mask[2] else None
+
+
+batch_norm_train.vjp_joint(_batch_norm_vjp)
+
+
+@op(public="", outputs=("grad_input", "grad_weight", "grad_bias"))
+def batch_norm_grad(
+    xp: Any, grad: Array, input: Array, weight: Array | None, mean: Array, invstd: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """Gradients of `batch_norm_train` in input, weight and bias, given its statistics."""
+    dims, shape = _batch_dims(input.shape)
+    mean, rstd = xp.reshape(mean, shape), xp.reshape(invstd, shape)
+    return _normalize_grad(xp, grad, input, mean, rstd, weight, dims, shape)
+
+
+def _batch_norm_second(
+    F: Any, g_grad_input: Any, g_grad_weight: Any, g_grad_bias: Any, grad: Any, input: Any,
+    weight: Any, eps: float, mask: tuple[bool, ...],
+) -> tuple[Any, ...]:  # fmt: skip
+    gs = (g_grad_input, g_grad_weight, g_grad_bias)
+    d_grad, d_input, d_weight = _normalize_second(
+        F, gs, grad, input, weight, eps, *_batch_dims(grad.shape)
+    )
+    return d_grad, d_input, d_weight, None, None
+
+
+batch_norm_grad.vjp_joint(_batch_norm_second)

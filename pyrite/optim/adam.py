@@ -1,0 +1,120 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._tensor import F, Tensor
+from ._state import check_flags, check_lr, check_not_negative, count_step, counter, zeros
+from .optimizer import Group, Optimizer, Params, State
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, 2015; amsgrad: Reddi et al., 2018), as in PyTorch.
+
+    Each step t: `g += weight_decay * p`; `m = beta1 * m + (1 - beta1) * g`;
+    `v = beta2 * v + (1 - beta2) * g**2`;
+    `p -= lr / (1 - beta1**t) * m / (sqrt(v / (1 - beta2**t)) + eps)`.
+
+    Args:
+        params: tensors, named tensors or groups.
+        lr: learning rate, a number or a tensor of one element.
+        betas: decay of the running means of the gradient and of its square.
+        eps: added to the denominator.
+        weight_decay: factor of the L2 penalty, or of the decay if decoupled.
+        amsgrad: divide by the largest mean square so far.
+        foreach: accepted and without effect, like `fused` and `capturable`.
+        maximize: ascend instead.
+        decoupled_weight_decay: shrink the parameter instead of adding to the gradient (AdamW).
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        if isinstance(lr, Tensor) and foreach and not capturable:
+            raise ValueError("lr as a Tensor is not supported for capturable=False, foreach=True")
+        check_lr(lr)
+        check_not_negative({"epsilon": eps, "weight_decay": weight_decay})
+        check_flags(differentiable, foreach, fused)
+        options: dict[str, Any] = {
+            "lr": lr, "betas": _checked_betas(betas), "eps": eps, "weight_decay": weight_decay,
+            "amsgrad": amsgrad, "maximize": maximize, "foreach": foreach,
+            "capturable": capturable, "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }  # fmt: skip
+        super().__init__(params, options)
+
+    def _new_state(self, group: Group, param: Tensor) -> State:
+        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+        return {"step": counter(), **{name: zeros(param) for name in names}}
+
+    def _update(
+        self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]
+    ) -> None:
+        step = count_step(states)
+        beta1, beta2 = group["betas"]
+        F.adam_step(
+            params, grads, [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states],
+            [s["max_exp_avg_sq"] for s in states] if group["amsgrad"] else [],
+            float(group["lr"]), float(beta1), float(beta2), group["eps"],
+            float(group["weight_decay"]), group["decoupled_weight_decay"], group["amsgrad"],
+            group["maximize"], step,
+        )  # fmt: skip
+
+
+def _checked_betas(betas: Any) -> tuple[float, float]:
+    for i, beta in enumerate(betas):
+        if isinstance(beta, Tensor) and beta.array.size != 1:
+            raise ValueError(f"Tensor betas[{i}] must be 1-element, got shape {list(beta.shape)}")
+        if not 0.0 <= float(beta) < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected in [0, 1))")
+    first, second = betas
+    if isinstance(first, Tensor) != isinstance(second, Tensor):
+        raise ValueError("betas must be either both floats or both Tensors")
+    return float(first), float(second)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019), as in PyTorch.
+
+    Before each step `p *= 1 - lr * weight_decay`; otherwise as `Adam`.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,
+            capturable=capturable, differentiable=differentiable, fused=fused,
+            decoupled_weight_decay=True,
+        )  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True  # checkpoints older than the option

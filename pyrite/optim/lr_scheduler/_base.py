@@ -1,0 +1,177 @@
+"""`LRScheduler`, the base of the schedules, and what they share.
+
+The recurrences are PyTorch's: each step changes the current rate, so chained schedules multiply;
+`step(epoch)`, deprecated, uses the closed form where there is one.
+"""
+
+from __future__ import annotations
+
+import types
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from ..._tensor import Tensor
+from ...autograd import modes
+from ..optimizer import Group, Optimizer
+
+Rate: TypeAlias = float | Tensor
+
+
+def values(optimizer: Optimizer, key: str) -> list[Rate]:
+    """`group[key]` of every group; tensors are copied."""
+    return [
+        g[key].clone() if isinstance(g[key], Tensor) else g[key] for g in optimizer.param_groups
+    ]
+
+
+def set_option(group: Group, key: str, value: Rate) -> None:
+    """Write an option; a tensor keeps its identity."""
+    if isinstance(group[key], Tensor):
+        with modes.no_grad():
+            group[key].fill_(float(value))
+    else:
+        group[key] = value
+
+
+def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """One value per group; ValueError if a list has another length."""
+    count = len(optimizer.param_groups)
+    if not isinstance(value, list | tuple):
+        return [value] * count
+    if len(value) != count:
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has "
+            f"{len(value)} values, param_groups has {count}."
+        )
+    return list(value)
+
+
+def check_optimizer(optimizer: Any) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+class LRScheduler:
+    """Base of the schedules: `get_lr` gives the next rate of every group.
+
+    Args:
+        optimizer: whose `param_groups` hold the rates; call its `step()` first, then this one's.
+        last_epoch: -1 to start; the last step made, when resuming with groups that still have
+            their "initial_lr".
+    """
+
+    optimizer: Optimizer
+    _get_lr_called_within_step = False
+    _is_initial = False
+    _step_count: int
+    _last_lr: list[Rate]
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        check_optimizer(optimizer)
+        self.optimizer = optimizer
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                rate = group["lr"]
+                group.setdefault("initial_lr", rate.clone() if isinstance(rate, Tensor) else rate)
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming "
+                    f"scheduler with last_epoch >= 0 (got {last_epoch}): load the optimizer's "
+                    "state_dict first, or start with last_epoch=-1"
+                )
+        self.base_lrs = values(optimizer, "initial_lr")
+        self.last_epoch = last_epoch
+        self._initial_step()
+
+    def _initial_step(self) -> None:
+        self._step_count = 0
+        self._is_initial = True
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """All attributes but the optimizer."""
+        return {k: v for k, v in self.__dict__.items() if k != "optimizer"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.__dict__.update(state_dict)
+
+    def get_last_lr(self) -> list[Rate]:
+        """The rates set by the last step, one per group."""
+        return self._last_lr
+
+    def get_lr(self) -> list[Rate]:
+        """The rates to set in this step, one per group; `get_last_lr` tells the current ones."""
+        if not self._get_lr_called_within_step:
+            warnings.warn(
+                "To get the last learning rate computed by the scheduler, please use "
+                "`get_last_lr()`.",
+                stacklevel=2,
+            )
+        return self._rates()
+
+    def _rates(self) -> list[Rate]:
+        factor = self._factor()
+        return [group["lr"] * factor for group in self.optimizer.param_groups]
+
+    # By what this step multiplies the rate, for schedules that say no more than that.
+    _factor: Callable[[], float]
+
+    def step(self, epoch: int | None = None) -> None:
+        """Set the next rates; call it after the optimizer's step.
+
+        Args:
+            epoch: deprecated; jump to this step instead of the next.
+        """
+        if self._step_count == 1 and not self.optimizer._opt_called:
+            warnings.warn(
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
+                "the opposite order, or the first value of the learning rate schedule is skipped.",
+                stacklevel=2,
+            )
+        self._step_count += 1
+        if epoch is not None:
+            warn_of_epoch()
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch: int | None = None) -> None:
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        closed = getattr(self, "_get_closed_form_lr", None)
+        with self._within_step():
+            self._apply(self.get_lr() if epoch is None or closed is None else closed())
+
+    @contextmanager
+    def _within_step(self) -> Any:
+        self._get_lr_called_within_step = True
+        try:
+            yield
+        finally:
+            self._get_lr_called_within_step = False
+
+    def _apply(self, rates: list[Rate]) -> None:
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            set_option(group, "lr", rate)
+        self._last_lr = values(self.optimizer, "lr")
+
+
+class _LRScheduler(LRScheduler):
+    """The base under its old name."""
+
+
+def warn_of_epoch() -> None:
+    warnings.warn(
+        "The epoch parameter in `scheduler.step()` is deprecated. Call `scheduler.step()` without "
+        "it to go on by one.",
+        stacklevel=3,
+    )
+
+
+def state_of(function: Any) -> dict[str, Any] | None:
+    if function is None or isinstance(function, types.FunctionType):
+        return None
+    return dict(function.__dict__)

@@ -1,0 +1,464 @@
+"""The compiled CPU kernels: accuracy, special values, threads, declining, the cache, absence."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="the kernels are compiled by numba")
+
+from pyrite._ops.table import TABLE
+from pyrite.backends.numpy import _jit, _threads
+from pyrite.backends.numpy.kernels import KERNELS
+
+ROOT = Path(__file__).parents[1]
+RNG = np.random.default_rng(0)
+POOL = (3, 2), (2, 1), (1, 0)  # kernel, stride, padding: nothing even about it
+
+
+def normal(*shape: int, kind: str = "float32", scale: float = 2.0) -> np.ndarray:
+    return RNG.normal(0, scale, shape).astype(kind)
+
+
+def positive(*shape: int) -> np.ndarray:
+    return np.abs(normal(*shape)) + np.float32(0.1)
+
+
+def labels(n: int, classes: int) -> np.ndarray:
+    out = RNG.integers(0, classes, n)
+    out[1] = -100
+    return out
+
+
+# Arguments per op, each above the size from which the kernel serves, with odd tails.
+UNARY = ["neg", "exp", "tanh", "sigmoid", "relu", "erf", "silu", "gelu"]
+CASES: dict[str, list[tuple[Any, ...]]] = {name: [(normal(167, 201),)] for name in UNARY}
+CASES |= {name: [(positive(33567),)] for name in ("sqrt", "log")}
+CASES["gelu"].append((normal(33567), "tanh"))
+for _name in ("add", "sub", "mul", "div", "maximum", "minimum"):
+    CASES[_name] = [
+        (normal(167, 201, kind=kind), other)
+        for kind in ("float32", "float64")
+        for other in (normal(167, 201, kind=kind), 0.3, normal(kind=kind))
+    ]
+for _name in ("add", "mul"):
+    CASES[_name].append((normal(167, 201), normal(201)))
+CASES |= {
+    name: [(normal(33567), normal(33567))]
+    for name in ("relu_grad", "sigmoid_grad", "tanh_grad", "silu_grad", "gelu_grad")
+}
+CASES["gelu_grad"].append((normal(33567), normal(33567), "tanh"))
+CASES["where"] = [
+    (normal(33567) > 0, x, y)
+    for x, y in [(normal(33567), normal(33567)), (normal(33567), 0.5), (0.5, normal(33567))]
+]
+CASES |= {
+    name: [
+        (normal(*shape, kind=kind), dim, keepdim)
+        for kind in ("float32", "float64")
+        for shape, dim in [
+            ((100_003,), None), ((67, 129), -1), ((200, 77), 0), ((5, 7, 33, 31), (0, 2, 3)),
+            ((5, 7, 33, 31), (2, 3)), ((5, 7, 33, 31), (0, 1)), ((9, 1000), ()),
+        ]
+        for keepdim in (False, True)
+    ]
+    for name in ("sum", "mean")
+}  # fmt: skip
+CASES |= {
+    name: [(normal(67, 129), -1), (normal(100_003), ()), (normal(5, 7, 33, 31), (2, 3), True)]
+    for name in ("amax", "amin")
+}
+CASES["argmax"] = [(normal(567, 13), 1), (normal(9, 10, 129), -1, True)]
+CASES |= {name: [(normal(128, 10), 1), (normal(7, 9, 333), -1)] for name in ("softmax", "log_softmax")}  # fmt: skip
+for _name in ("softmax", "log_softmax"):
+    _y = TABLE[_name].generic(np, normal(7, 9, 333), 2)
+    CASES[f"{_name}_grad"] = [(normal(7, 9, 333), _y, -1)]
+for _weight in (None, positive(37)):
+    for _smoothing in (0.0, 0.1):
+        for _how in ("mean", "sum", "none"):
+            _rest = (_weight, -100, _smoothing, _how)
+            _x, _t = normal(129, 37), labels(129, 37)
+            CASES.setdefault("cross_entropy_index", []).append((_x, _t, *_rest))
+            _lse = TABLE["cross_entropy_index"].generic(np, _x, _t, *_rest)[1]
+            _g = normal(129) if _how == "none" else np.asarray(0.7, "float32")
+            CASES.setdefault("cross_entropy_index_grad", []).append(
+                (_g, _x, _t, _weight, _lse, *_rest[1:])
+            )
+for _weight, _bias in [(None, None), (normal(77), None), (normal(77), normal(77))]:
+    _x, _rest = normal(5, 33, 77), ((77,), _weight, _bias, 1e-5)
+    CASES.setdefault("layer_norm", []).append((_x, *_rest))
+    _, _m, _r = TABLE["layer_norm"].generic(np, _x, *_rest)
+    CASES.setdefault("layer_norm_grad", []).append(
+        (normal(5, 33, 77), _x, _m, _r, _weight, (77,), 1e-5)
+    )
+for _weight, _bias in [(None, None), (normal(7), normal(7))]:
+    _x = normal(5, 7, 9, 11) + 3
+    CASES.setdefault("batch_norm_train", []).append((_x, _weight, _bias, 1e-5))
+    _, _m, _r = TABLE["batch_norm_train"].generic(np, _x, _weight, _bias, 1e-5)
+    CASES.setdefault("batch_norm_grad", []).append((normal(5, 7, 9, 11), _x, _weight, _m, _r, 1e-5))
+CASES["max_pool2d"] = [
+    (normal(4, 3, 17, 19), (2, 2), (2, 2), (0, 0), (1, 1)),
+    (normal(4, 3, 17, 19), *POOL, (1, 1)),
+    (normal(4, 3, 17, 19), (3, 3), (2, 2), (1, 1), (2, 2), True),
+]
+CASES["max_pool2d_with_indices"] = CASES["max_pool2d"]
+CASES["max_pool2d_grad"] = []
+for _case in CASES["max_pool2d"]:
+    _y, _i = TABLE["max_pool2d"].generic(np, *_case)
+    CASES["max_pool2d_grad"].append((normal(*_y.shape), _i, _case[0].shape))
+for _options in [(False, True, None), (True, False, None), (True, True, 3)]:
+    _case = (normal(4, 3, 17, 19), *POOL, *_options)
+    CASES.setdefault("avg_pool2d", []).append(_case)
+    _y = TABLE["avg_pool2d"].generic(np, *_case)
+    CASES.setdefault("avg_pool2d_grad", []).append((normal(*_y.shape), _case[0].shape, *_case[1:]))
+CASES["matmul"] = [
+    (normal(130, 70), normal(70, 100)), (normal(70, 333).T, normal(70, 100)),
+    (normal(5, 26, 70), normal(100, 70).T), (normal(90, 70, kind="float64"), normal(70, 95, kind="float64")),
+]  # fmt: skip
+CASES["linear"] = [(normal(3, 50, 70), normal(100, 70), b) for b in (None, normal(100))]
+CASES["linear"].append((normal(333, 70), normal(100, 70), normal(100)))
+CASES["linear_grad_weight"] = [(normal(3, 50, 70), normal(3, 50, 100))]
+
+UPDATES: dict[str, list[tuple[Any, ...]]] = {
+    "sgd_step": [
+        (0.1, momentum, dampening, decay, nesterov, maximize, first)
+        for momentum, dampening, decay, nesterov, maximize, first in [
+            (0, 0, 0, False, False, True), (0, 0, 0.1, False, True, False),
+            (0.9, 0.1, 0.1, False, True, False), (0.9, 0, 0, True, False, False),
+            (0.9, 0, 0, True, False, True),
+        ]
+    ],
+    "adam_step": [
+        (0.01, 0.9, 0.999, 1e-8, decay, decoupled, amsgrad, maximize, 3)
+        for decay, decoupled, amsgrad, maximize in [
+            (0, False, False, False), (0.1, False, True, True), (0.1, True, False, False),
+            (0.1, True, True, False),
+        ]
+    ],
+    "rmsprop_step": [(0.01, 0.99, 1e-8, decay, 0, False, False) for decay in (0, 0.1)],
+}  # fmt: skip
+STATES = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3}
+EXACT = {"max_pool2d", "max_pool2d_with_indices", "argmax", "amax", "amin", "where", "relu", "neg"}
+EVERY = [(name, i) for name in CASES for i in range(len(CASES[name]))]
+
+
+def as_tuple(result: Any) -> tuple[np.ndarray, ...]:
+    return tuple(map(np.asarray, result)) if isinstance(result, tuple) else (np.asarray(result),)
+
+
+def served(name: str, *args: Any) -> tuple[np.ndarray, ...]:
+    result = KERNELS[name](*args)
+    assert result is not NotImplemented
+    return as_tuple(result)
+
+
+@pytest.fixture
+def two_threads() -> Any:
+    before = _threads.get_num_threads()
+    _threads.set_num_threads(2)
+    yield
+    _threads.set_num_threads(before)
+
+
+# --- results --------------------------------------------------------------------------------
+
+
+def test_every_kernel_has_its_ops_signature_and_a_case() -> None:
+    for name, kernel in KERNELS.items():
+        theirs = list(inspect.signature(TABLE[name].generic).parameters.values())[1:]
+        ours = list(inspect.signature(kernel).parameters.values())
+        assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in theirs], name
+    assert set(KERNELS) == set(CASES) | set(UPDATES)
+
+
+@pytest.mark.parametrize(("name", "i"), EVERY)
+def test_a_kernel_gives_the_generic_result(name: str, i: int) -> None:
+    args = CASES[name][i]
+    for ours, theirs in zip(served(name, *args), as_tuple(TABLE[name].generic(np, *args))):
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
+        if name in EXACT:
+            np.testing.assert_array_equal(ours, theirs)
+        else:
+            scale = max(1.0, float(np.abs(theirs).max(initial=0)))
+            limit = 1e-12 if ours.dtype == "float64" else 3e-6
+            np.testing.assert_allclose(ours, theirs, rtol=limit, atol=limit * scale)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "i"), [(n, i) for n in UPDATES for i in range(len(UPDATES[n]))])
+def test_an_update_is_the_generic_one_to_the_bit(name: str, i: int, kind: str) -> None:
+    shapes = [(167, 201), (13,), ()]
+
+    def lists() -> list[list[np.ndarray]]:
+        rng = np.random.default_rng(1)
+        made = [[np.asarray(rng.normal(size=s), kind) for s in shapes] for _ in range(2)]
+        return made + [[np.asarray(rng.uniform(size=s), kind) for s in shapes] for _ in range(STATES[name])]  # fmt: skip
+
+    ours, theirs = lists(), lists()
+    assert KERNELS[name](*ours, *UPDATES[name][i]) is None
+    TABLE[name].generic(np, *theirs, *UPDATES[name][i])
+    for a, b in zip(sum(ours, []), sum(theirs, [])):
+        np.testing.assert_array_equal(a, b)
+
+
+TRUTH: dict[str, tuple[Callable[[float], float], float, float, float]] = {
+    # float64 function, range, bound in units in the last place
+    "exp": (math.exp, -87, 88.7, 1.0),
+    "log": (math.log, 1e-38, 3e38, 1.0),
+    "tanh": (math.tanh, -10, 10, 1.5),
+    "erf": (math.erf, -5, 5, 2.5),
+    "sigmoid": (lambda v: 1 / (1 + math.exp(-v)), -87, 80, 2.5),
+    "sqrt": (math.sqrt, 0, 1e30, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", TRUTH)
+def test_functions_are_accurate(name: str) -> None:
+    function, low, high, bound = TRUTH[name]
+    x = np.linspace(low, high, 20_000)
+    near = np.geomspace(1e-30, 3, 5_000)  # and close to zero, of both signs
+    x = np.concatenate([x, near, -near if low < 0 else near + 1]).astype("float32")
+    (ours,) = served(name, x)
+    true = np.array([function(v) for v in x.tolist()])
+    ulps = np.abs(ours - true) / np.spacing(np.abs(true).astype("float32"))
+    assert ulps.max() <= bound + 1e-3
+
+
+SPECIAL = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 89, -89, 200, -200], "float32"
+)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # bind silences these for all kernels
+@pytest.mark.parametrize("name", [*UNARY, "log", "sqrt"])
+def test_special_values(name: str) -> None:
+    x = np.resize(SPECIAL, 11 * 3200)
+    (ours,) = served(name, x)
+    theirs = TABLE[name].generic(np, x)
+    tiny = 4e-38  # a denormal result may be flushed where it is 1 / infinity
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=tiny)
+    if name in ("tanh", "erf", "sqrt", "neg"):
+        np.testing.assert_array_equal(np.signbit(ours[:9]), np.signbit(theirs[:9]))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nan_passes_through_reductions_and_rows() -> None:
+    x = normal(100, 64)
+    x[3, 5] = np.nan
+    x[4, 6] = np.inf
+    x[5] = -np.inf
+    for name in ("amax", "amin", "sum", "mean", "argmax", "softmax", "log_softmax"):
+        (ours,) = served(name, x, 1)
+        np.testing.assert_allclose(ours, TABLE[name].generic(np, x, 1), rtol=1e-4, atol=1e-5)
+    assert np.isnan(served("amax", x, None)[0])
+    assert np.isnan(served("maximum", x, x[::-1].copy())[0]).sum() == 2
+    pooled, _ = served("max_pool2d", x.reshape(1, 100, 64), (2, 2), (2, 2), (0, 0), (1, 1))
+    assert np.isnan(pooled).sum() == 1
+
+
+def test_sums_are_as_accurate_as_pairwise() -> None:
+    x = np.full(1 << 22, 0.1, "float32")
+    exact = float(np.float32(0.1)) * x.size
+    assert abs(float(served("sum", x)[0]) / exact - 1) < 1e-7
+    columns = served("sum", x.reshape(-1, 8), 0)[0]
+    np.testing.assert_allclose(columns, exact / 8, rtol=1e-6)
+
+
+def test_log_softmax_keeps_small_terms_of_large_logits() -> None:
+    x = np.zeros((200, 10), "float32")
+    x[:, 0] = 1e4
+    x[:, 1] = 1e4 - 12
+    expected = -math.log1p(math.exp(-12.0))
+    np.testing.assert_allclose(served("log_softmax", x, -1)[0][:, 0], expected, rtol=2e-2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_kernel_declines_what_it_does_not_cover() -> None:
+    for name, cases in CASES.items():
+        for args in cases:
+            for change in (lambda a: a[..., :0], lambda a: a.astype("float16"), _strided):
+                arrays = [type(a) is np.ndarray and a.ndim > 0 for a in args]
+                changed = [change(a) if is_array else a for a, is_array in zip(args, arrays)]
+                try:
+                    theirs = TABLE[name].generic(np, *changed)
+                except (ValueError, IndexError, RuntimeError, TypeError, ZeroDivisionError):
+                    continue  # not a sample of this op
+                ours = KERNELS[name](*changed)
+                if ours is not NotImplemented:
+                    for a, b in zip(as_tuple(ours), as_tuple(theirs)):
+                        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-3)
+
+
+def _strided(a: np.ndarray) -> np.ndarray:
+    return np.repeat(a, 2, axis=-1)[..., ::2]
+
+
+def test_a_label_out_of_range_is_named() -> None:
+    x = normal(129, 37)
+    assert KERNELS["cross_entropy_index"](x, np.full(129, 37)) is NotImplemented
+    assert KERNELS["cross_entropy_index"](x, np.full(129, -1)) is NotImplemented
+
+
+# --- threads --------------------------------------------------------------------------------
+
+
+def results() -> list[bytes]:
+    return [a.tobytes() for name, i in EVERY for a in served(name, *CASES[name][i])]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_bits_do_not_depend_on_threads() -> None:
+    expected = results()
+    for count in (1, 3, 2):
+        _threads.set_num_threads(count)
+        assert results() == expected
+    found: list[list[bytes]] = []
+
+    def run(serial: bool) -> None:
+        if serial:
+            _threads.run_serially()
+        found.append(results())
+
+    threads = [threading.Thread(target=run, args=(i % 2 == 0,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert found == [expected] * 3
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_workers_take_part_after_sleep_and_back_to_back() -> None:
+    big = CASES["exp"][0]
+    for pause in (0.0, 0.02, 0.0):
+        threading.Event().wait(pause)
+        assert served("exp", *big)[0].tobytes() == served("exp", *big)[0].tobytes()
+
+
+def test_the_number_of_threads_is_checked() -> None:
+    for wrong in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="positive integer"):
+            _threads.set_num_threads(wrong)  # type: ignore[arg-type]
+
+
+# --- processes ------------------------------------------------------------------------------
+
+WORK = """
+import os, sys, warnings
+import numpy as np
+from pyrite.backends.numpy.kernels import KERNELS
+x = (np.arange(100_003) % 97 / np.float32(7)).astype("float32")
+def work():
+    if not KERNELS:
+        return b"none"
+    return KERNELS["exp"](x).tobytes() + KERNELS["sum"](x).tobytes()
+"""
+
+
+def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "PYRITE_BACKGROUND_COMPILE": "0",
+        "PYRITE_NUM_THREADS": "2", **variables,
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", WORK + code], env=environment, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+
+
+def output(code: str, **variables: str) -> str:
+    done = python(code, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_a_forked_child_gives_the_same_bits_alone() -> None:
+    said = output("""
+warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: that is the test
+expected = work()
+from pyrite.backends.numpy import _threads
+child = os.fork()
+if not child:
+    _threads.set_num_threads(2)
+    os._exit(0 if work() == expected and _threads.claim() == 0 else 1)
+print(os.waitpid(child, 0)[1], work() == expected)
+""")
+    assert said == "0 True"
+
+
+def test_without_numba_there_are_no_kernels() -> None:
+    said = output("""
+print(work(), "numba" in sys.modules)
+""")
+    assert said.endswith("True")
+    blocked = python(
+        "\nimport pyrite\nprint(work(), pyrite.tensor([1.0, 2.0]).exp().sum().item() > 10)",
+        PYTHONPATH=os.pathsep.join([str(ROOT / "tests" / "without_numba"), str(ROOT)]),
+    )
+    assert blocked.stdout.strip() == "b'none' True", blocked.stderr
+
+
+def test_importing_and_small_ops_leave_numba_alone() -> None:
+    said = output("""
+import pyrite
+y = (pyrite.ones(10, 10, requires_grad=True) * 2).exp().sum()
+y.backward()
+print("numba" in sys.modules, "llvmlite" in sys.modules)
+""")
+    assert said == "False False"
+
+
+def test_the_cache_serves_the_second_process(tmp_path: Path) -> None:
+    code = """
+from pyrite.backends.numpy import _jit
+import numba
+work()
+loops = [l for l in _jit.LOOPS if l.entry]
+print(sum(len(l.entry.stats.cache_hits) for l in loops), len(loops), numba.config.CACHE_DIR == "")
+"""
+    first = output(code, PYRITE_CACHE_DIR=str(tmp_path / "cache"))
+    second = output(code, PYRITE_CACHE_DIR=str(tmp_path / "cache"))
+    assert first == "0 2 True"
+    assert second == "2 2 True"
+    (folder,) = (tmp_path / "cache").iterdir()
+    if os.name == "posix":
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_a_cache_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    done = python("print(len(work()))", PYRITE_CACHE_DIR=str(tmp_path))
+    assert done.stdout.strip() == str(100_003 * 4 + 4)
+    assert "writable by you alone" in done.stderr
+    assert not list(tmp_path.rglob("*.nbi"))
+
+
+def test_results_do_not_depend_on_the_cache(tmp_path: Path) -> None:
+    code = "\nimport hashlib\nprint(hashlib.sha256(work()).hexdigest())"
+    cold = output(code, PYRITE_CACHE_DIR=str(tmp_path / "a"))
+    assert cold == output(code, PYRITE_CACHE_DIR=str(tmp_path / "a"))
+    assert cold == output(code, PYRITE_CACHE_DIR=str(tmp_path / "a"), PYRITE_NUM_THREADS="1")
+
+
+@pytest.mark.full
+def test_warmup_fills_the_cache_and_a_background_process_does_it_too(tmp_path: Path) -> None:
+    said = output("""
+from pyrite.backends.numpy._jit import warmup
+count, seconds, folder = warmup()
+print(count, (folder / "complete").exists(), seconds > 0)
+""", PYRITE_CACHE_DIR=str(tmp_path))  # fmt: skip
+    assert said == f"{len(_jit.all_loops())} True True"
