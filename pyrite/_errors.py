@@ -48,6 +48,13 @@ def explain(op: str, args: Sequence[Any], error: Exception) -> Exception:
         return RuntimeError(
             f"{op}: shapes cannot be multiplied ({' and '.join(_size(a) for a in arrays[:2])})"
         )
+    if isinstance(error, TypeError) and "not support" in text and arrays:
+        return RuntimeError(
+            f'"{op}" not implemented for {" and ".join(sorted({a.dtype.name for a in arrays}))}: '
+            "convert the operands to another dtype"
+        )
+    if isinstance(error, ValueError) and "negative integer powers" in text:
+        return RuntimeError(f"{text} Use a floating dtype: input.float()")
     return error
 
 

@@ -63,7 +63,7 @@ def check_writable(tensor: Tensor, others: Iterable[Tensor] = (), overlap: bool 
         )
     if state.mode & PLAIN:
         return
-    view = tensor.view
+    view = tensor.cut
     if view is None:
         if tensor._requires_grad and tensor.node is None:
             raise RuntimeError(
@@ -176,12 +176,12 @@ def adopt(self: Tensor, result: Tensor) -> None:
     node, index = result.node, result.index
     if node is None:
         node, index = _node("clone" if result._requires_grad else "constant", self, edge_of(result))
-    if self.view is None:
+    if self.cut is None:
         self.node, self.index, self._requires_grad = node, index, True
     else:
-        base = base_of(self.view)
+        base = base_of(self.cut)
         edge = (node, index - 1) if index else node
-        saved = (steps(self.view.chain),)
+        saved = (steps(self.cut.chain),)
         base.node, base.index = _node("view_scatter", base, edge_of(base), edge, saved=saved)
         base._requires_grad = True
         refresh(self)
@@ -226,16 +226,16 @@ def reshape_in_place(
     out = function(self, *args, **kwargs)
     storage_of(self).version += 1
     plain = state.mode & PLAIN
-    if self.view is not None:
-        self.view = out.view
+    if self.cut is not None:
+        self.cut = out.cut
     elif shared is not None and not (plain and self._requires_grad):
         # Views of the old shape may exist: they keep it as their base.
-        self.view = View(was, out.view.chain, 0, "")  # type: ignore[union-attr]
+        self.cut = View(was, out.cut.chain, 0, "")  # type: ignore[union-attr]
     if not plain:
         self.node, self.index = out.node, out.index
     self.array = out.array
-    if self.view is not None:
-        self.view.version = storage_of(self).version
+    if self.cut is not None:
+        self.cut.version = storage_of(self).version
     return self
 
 

@@ -34,7 +34,8 @@ class View:
         base: the tensor it was cut from, itself no view when the cut was made.
         chain: the view ops.
         version: the storage's version for which the view's history holds.
-        origin: "", or why it may not be written in place with gradients: "multi", "no_grad".
+        origin: "", or why it may not be written in place with gradients: "multi", "no_grad",
+            "function" (made by a custom Function).
     """
 
     __slots__ = ("base", "chain", "version", "origin")
@@ -52,8 +53,8 @@ def base_of(view: View) -> Any:
     A base whose own shape was changed in place (`base.t_()`) became a view of what it was.
     """
     base = view.base
-    while base.view is not None:
-        base = base.view.base
+    while base.cut is not None:
+        base = base.cut.base
     return base
 
 

@@ -65,7 +65,7 @@ class Tensor:
     """
 
     __slots__ = (
-        "array", "storage", "node", "index", "view", "hooks", "_grad", "_requires_grad",
+        "array", "storage", "node", "index", "cut", "hooks", "_grad", "_requires_grad",
         "__weakref__",
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ class Tensor:
     storage: Storage | None
     node: Node | None
     index: int
-    view: View | None
+    cut: View | None
     hooks: dict[str, dict[int, Any]] | None
     _grad: Tensor | None
     _requires_grad: bool
@@ -81,7 +81,7 @@ class Tensor:
     def __init__(self, array: Any, requires_grad: bool = False) -> None:
         self.array = array
         self._requires_grad = requires_grad
-        self.storage = self.node = self.view = self.hooks = self._grad = None
+        self.storage = self.node = self.cut = self.hooks = self._grad = None
         self.index = 0
 
     __array_priority__ = 1000  # NumPy's operators leave mixed expressions to the Tensor's
@@ -142,7 +142,7 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         return self._requires_grad or (
-            self.view is not None and base_of(self.view)._requires_grad
+            self.cut is not None and base_of(self.cut)._requires_grad
         )
 
     @requires_grad.setter
@@ -170,7 +170,7 @@ class Tensor:
     @property
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; None for leaves."""
-        if self.view is not None:
+        if self.cut is not None:
             refresh(self)
         return self.node
 
@@ -224,7 +224,7 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Cut this tensor off its history."""
-        if self.view is not None and self.view.origin != "no_grad":
+        if self.cut is not None and self.cut.origin != "no_grad":
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self.node, self.index, self._requires_grad = None, 0, False
         return self
@@ -242,7 +242,7 @@ class Tensor:
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         self.array = value.array
         self.storage = storage_of(value)
-        self.view = None
+        self.cut = None
 
     @property
     def _version(self) -> int:
@@ -250,10 +250,10 @@ class Tensor:
 
     @property
     def _base(self) -> Tensor | None:
-        return None if self.view is None else self.view.base
+        return None if self.cut is None else self.cut.base
 
     def _is_view(self) -> bool:
-        return self.view is not None
+        return self.cut is not None
 
     @property
     def retains_grad(self) -> bool:
@@ -282,7 +282,7 @@ class Tensor:
     def as_plain(self) -> Tensor:
         """A subclass' value as a Tensor that shares memory and history."""
         out = Tensor(self.array, self._requires_grad)
-        out.storage, out.index, out.view = storage_of(self), self.index, self.view
+        out.storage, out.index, out.cut = storage_of(self), self.index, self.cut
         out.node = self.node
         return out
 
@@ -396,7 +396,7 @@ def refresh(tensor: Tensor) -> None:
     RuntimeError for a view whose history cannot be made anew, as in torch: one of several outputs
     of a function, or one made under `no_grad`.
     """
-    view = tensor.view
+    view = tensor.cut
     if view is None or view.version == tensor.storage.version:  # type: ignore[union-attr]
         return
     from .autograd import modes
@@ -417,16 +417,22 @@ def refresh(tensor: Tensor) -> None:
 
 def refused_view(tensor: Tensor, event: str) -> RuntimeError:
     """The error for a view whose values changed in place though gradients cannot follow that."""
-    if tensor.node is None or tensor.view.origin == "no_grad":  # type: ignore[union-attr]
+    if tensor.node is None or tensor.cut.origin == "no_grad":  # type: ignore[union-attr]
         return RuntimeError(
             f"A view was created in no_grad mode {event} modified inplace with grad mode enabled. "
             "Make the view and write in place either both inside the no_grad block or both outside"
         )
+    why = (
+        "was made by a custom Function (or is an input that it returned as it is), whose own "
+        "backward the change would replace: clone() the output of the Function"
+        if tensor.cut.origin == "function"  # type: ignore[union-attr]
+        else "is the output of a function that returns multiple views. Such functions do not allow "
+        "the output views to be modified inplace: use the out-of-place operation, or narrow() or "
+        "indexing in place of the function that makes several views"
+    )
     return RuntimeError(
         f"Output {max(tensor.index - 1, 0)} of {tensor.node.name()} is a view {event} modified "
-        "inplace. This view is the output of a function that returns multiple views. Such "
-        "functions do not allow the output views to be modified inplace: use the out-of-place "
-        "operation, or narrow() or indexing in place of the function that makes several views"
+        f"inplace. This view {why}"
     )
 
 

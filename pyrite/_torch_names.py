@@ -87,7 +87,7 @@ class Storage:
             if self._first is None:
                 host: Any = Tensor(self.data.view(kind.numpy))
                 self._first = host.to(self.device)
-            view: Tensor = F.as_strided(self._first, size, stride, offset)
+            view: Tensor = self._first.as_strided(size, stride, offset)
             return view.detach()
         start = 0 if 0 in size else offset * kind.itemsize
         steps = [n * kind.itemsize for n in stride]

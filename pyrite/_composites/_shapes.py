@@ -34,7 +34,7 @@ def batched(name: str, input: Tensor, n: int) -> Tensor:
     if input.ndim == n + 2:
         return input
     if input.ndim == n + 1:
-        out: Tensor = F.reshape(input, (1, *input.shape))
+        out: Tensor = F.view(input, (1, *input.shape))
         return out
     raise RuntimeError(
         f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of "

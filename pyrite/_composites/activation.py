@@ -78,6 +78,10 @@ def rrelu(
     inplace: bool = False,
 ) -> Tensor:  # fmt: skip
     """leaky_relu with a slope drawn from [lower, upper) per element; their mean outside training."""
+    if lower > upper:
+        raise RuntimeError(
+            f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}"
+        )
     if training:
         return _run("rrelu", _random_rectifier, inplace, input, lower, upper)
     return _run("leaky_relu", F.leaky_relu, inplace, input, (lower + upper) / 2)
@@ -123,13 +127,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _run("elu", F.elu, inplace, input, alpha, 1.0, 1.0 / alpha)
 
 
-@composite("n")
+@composite("n", out=True)
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """`log(1 + exp(beta * input)) / beta`, and `input` where `beta * input > threshold`."""
     return F.softplus(input, beta, threshold)
 
 
-@composite("n")
+@composite("n", out=True)
 def logsigmoid(input: Tensor) -> Tensor:
     """`log(sigmoid(input))`."""
     return F.neg(F.softplus(F.neg(input), 1.0, 40.0))
@@ -154,7 +158,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return _run("silu", F.silu, inplace, input)
 
 
-@composite("n")
+@composite("n", out=True)
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """`input` times the normal distribution function of it; "tanh" approximates it."""
     return F.gelu(input, approximate)
@@ -203,7 +207,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return F.where(F.le(F.abs(input), lambd), 0.0, input)
 
 
-@composite("n")
+@composite("n", out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved by `lambd` towards 0, 0 within; RuntimeError for a negative lambd."""
     if lambd < 0:

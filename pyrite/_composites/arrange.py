@@ -287,9 +287,10 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     draw = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(draw(range(input.array.size), r)) if r else []
-    if not rows:
-        return F.slice(input, (slice(0, 0),)) if not r else F.blank(input, (0, r))
-    return F.index(input, [tensor(rows, dtype=int64, device=input.device)], (0,))
+    if not r:
+        return F.blank(input, (0,))
+    index = tensor(rows, dtype=int64, device=input.device)
+    return F.index(input, [F.view(index, (len(rows), r))], (0,))
 
 
 # ---- padding
@@ -339,8 +340,8 @@ def _pad_dim(input: Tensor, d: int, before: int, after: int, mode: str) -> Tenso
         )
     xp = backends.of(input.array).xp
     at = xp.arange(-before, n + after)
-    if mode == "circular":
-        at = at % n
+    if mode == "circular":  # of what negative sizes leave
+        at = max(-before, 0) + (at + min(before, 0)) % (n + min(before, 0) + min(after, 0))
     elif mode == "reflect":
         at = abs(at)
         at = xp.where(at >= n, 2 * (n - 1) - at, at)

@@ -8,6 +8,7 @@ from .._dtypes import int64
 from .._tensor import F, Tensor
 from ._register import composite
 from .loss import Legacy, check_reduction, legacy, reduced
+from .shape import reshape
 
 
 def _check_target(input: Tensor, target: Tensor) -> None:
@@ -67,11 +68,11 @@ def cross_entropy(
     _check_weight(weight, input.shape[0 if n == 1 else 1])
     rows, index = input, target
     if n == 1:
-        rows, index = F.reshape(input, (1, -1)), F.reshape(target, (1,))
+        rows, index = reshape(input, (1, -1)), reshape(target, (1,))
     elif n > 2:
         rows = F.permute(input, (0, *range(2, n), 1))
-        rows = F.reshape(rows, (target.array.size, input.shape[1]))
-        index = F.reshape(target, (-1,))
+        rows = reshape(rows, (target.array.size, input.shape[1]))
+        index = reshape(target, (-1,))
     loss: Tensor = F.cross_entropy_index(
         rows, index, weight, ignore_index, label_smoothing, reduction
     )
@@ -127,21 +128,30 @@ def nll_loss(
     return reduced(loss, reduction)
 
 
-def _rows(name: str, input: Tensor, target: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
-    """(batch, classes), and a target of `ndim` dimensions with the batch."""
-    if input.ndim not in (1, 2) or target.ndim != ndim - 2 + input.ndim:
+def _rows(name: str, input: Tensor, target: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+    """(batch, classes) and a target with the batch and `labels` (0 or 1) dimensions more."""
+    fits = target.ndim == labels + (input.ndim == 2) or (input.ndim < 2 and target.array.size == 1)
+    if input.ndim > 2 or not fits or (input.ndim == 2 and input.shape[0] != target.shape[0]):
         raise RuntimeError(
             f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
             f"{list(input.shape)}"
         )
-    if input.ndim == 2 and input.shape[0] != target.shape[0]:
-        raise RuntimeError(
-            f"{name}: inconsistent target size, expected a batch of {input.shape[0]} but got "
-            f"{list(target.shape)}"
-        )
     if input.ndim == 2:
         return input, target
-    return F.reshape(input, (1, *input.shape)), F.reshape(target, (1, *target.shape))
+    return reshape(input, (1, -1)), reshape(target, (1, -1) if labels else (1,))
+
+
+def _classes(x: Tensor) -> Tensor:
+    return F.arange(0, x.shape[1], 1, int64, device=x.device)  # type: ignore[no-any-return]
+
+
+def _index(name: str, target: Tensor, count: int) -> Tensor:
+    """The class indices; RuntimeError for one out of range."""
+    try:
+        index, _ = F.class_indices(target, count, -1 << 62)
+    except IndexError as error:
+        raise RuntimeError(f"{name}: {error}") from None
+    return index  # type: ignore[no-any-return]
 
 
 @composite(public="n")
@@ -151,20 +161,19 @@ def multi_margin_loss(
 ) -> Tensor:  # fmt: skip
     """Mean over the other classes of max(0, margin - x[target] + x[other]) ** p."""
     reduction = legacy(size_average, reduce, reduction)
+    check_reduction(reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    flat = F.reshape(target, (1,) * (input.ndim == 1)) if target.array.size == 1 and input.ndim == 1 else target  # fmt: skip
-    x, index = (F.reshape(input, (1, -1)), flat) if input.ndim == 1 else _rows("multi_margin_loss", input, target, 1)  # fmt: skip
-    count = x.shape[1]
-    index, _ = F.class_indices(index, count, -(1 << 62))
+    x, target = _rows("multi_margin_loss", input, target, 0)
+    _check_weight(weight, x.shape[1])
+    index = _index("multi_margin_loss", target, x.shape[1])
     column = F.reshape(index, (-1, 1))
     gap = F.clamp(F.add(F.sub(x, F.gather(x, 1, column)), margin), 0, None)
     gap = gap if p == 1 else F.mul(gap, gap)
     if weight is not None:
         gap = F.mul(gap, F.reshape(F.embedding(weight, index), (-1, 1)))
-    other = F.ne(F.arange(0, count, 1, int64, device=x.device), column)
-    loss = F.div(F.sum(F.where(other, gap, 0.0), 1), count)
-    return reduced(F.reshape(loss, target.shape) if input.ndim == 1 and target.ndim == 0 else loss, reduction)  # fmt: skip
+    loss = F.div(F.sum(F.where(F.ne(_classes(x), column), gap, 0.0), 1), x.shape[1])
+    return reduced(F.reshape(loss, ()) if input.ndim < 2 else loss, reduction)
 
 
 @composite(public="n")
@@ -174,18 +183,23 @@ def multilabel_margin_loss(
 ) -> Tensor:  # fmt: skip
     """Sum over target classes j (those before the first -1) and others i of max(0, 1 - x_j + x_i)."""
     reduction = legacy(size_average, reduce, reduction)
-    x, labels = _rows("multilabel_margin_loss", input, target, 2)
+    check_reduction(reduction)
+    x, labels = _rows("multilabel_margin_loss", input, target, 1)
     n, count = x.shape
+    if labels.shape != x.shape:
+        raise RuntimeError(
+            f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of "
+            f"size: {list(input.shape)}"
+        )
     valid = F.cumprod(F.cast(F.ge(labels, 0), int64), 1)
-    index, _ = F.class_indices(F.mul(labels, valid), count, -1)
-    classes = F.arange(0, count, 1, int64, device=x.device)
-    hit = F.mul(F.eq(F.reshape(index, (n, count, 1)), classes), F.ne(F.reshape(valid, (n, count, 1)), 0))
-    other = F.eq(F.sum(hit, 1, True), 0)
+    index = _index("multilabel_margin_loss", F.mul(labels, valid), count)
+    column, valid = F.reshape(index, (n, count, 1)), F.ne(F.reshape(valid, (n, count, 1)), 0)
+    hit = F.mul(F.eq(column, _classes(x)), valid)
+    counted = F.mul(valid, F.eq(F.sum(hit, 1, True), 0))
     own = F.reshape(F.gather(x, 1, index), (n, count, 1))
     gap = F.clamp(F.add(F.sub(F.reshape(x, (n, 1, count)), own), 1), 0, None)
-    counted = F.mul(F.ne(F.reshape(valid, (n, count, 1)), 0), other)
     loss = F.div(F.sum(F.where(counted, gap, 0.0), (1, 2)), count)
-    return reduced(F.reshape(loss, ()) if input.ndim == 1 else loss, reduction)
+    return reduced(F.reshape(loss, ()) if input.ndim < 2 else loss, reduction)
 
 
 @composite(public="n")

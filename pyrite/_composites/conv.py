@@ -75,9 +75,8 @@ def _padding(
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     if any(t % 2 for t in total):
-        spatial = input.shape[2:]
-        size = (*input.shape[:2], *[n + t % 2 for n, t in zip(spatial, total, strict=True)])
-        input = F.slice_grad(input, (..., *[slice(0, n) for n in spatial]), size)
+        ends = tuple([end for t in reversed(total) for end in (0, t % 2)])
+        input = F.constant_pad_nd(input, ends, 0.0)
     return input, tuple([t // 2 for t in total])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from .. import backends
 from .._device import as_device, device
 from .._dtypes import ALIASES, BY_NAME, as_dtype, dtype
+from .._dtypes import dtype as Dtype
 from .._storage import Storage, memory, storage_of
 from .._tensor import F, Tensor
 from ._register import composite
@@ -28,12 +29,12 @@ def to(
 
     Forms: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`, all by keyword too.
     """
-    for a in args:
+    for i, a in enumerate(args):
         if isinstance(a, Tensor):
             device, dtype = a.device, a.dtype
-        elif isinstance(a, bool):
-            copy = copy or (a and args.index(a) > 1)
-        elif isinstance(a, type(self.dtype)) or a in (int, float, bool):
+        elif isinstance(a, bool):  # non_blocking, then copy
+            copy = copy or (a and any(isinstance(b, bool) for b in args[:i]))
+        elif isinstance(a, Dtype) or a in (bool, int, float):
             dtype = as_dtype(a)
         elif a is not None:
             device = a
@@ -148,9 +149,9 @@ def rebuild(
     requires_grad: bool,
 ) -> Tensor:  # fmt: skip
     """A tensor from pickled parts; those of one storage share memory again."""
-    flat = Tensor(storage.root)
+    flat: Any = Tensor(storage.root)
     flat.storage = storage
-    out: Tensor = F.as_strided(flat, size, stride, offset).detach()
+    out: Tensor = flat.as_strided(size, stride, offset).detach()
     out._requires_grad = requires_grad
     return out
 

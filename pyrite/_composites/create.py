@@ -290,8 +290,8 @@ def empty_strided(
 ) -> Tensor:  # fmt: skip
     """Uninitialised memory with the given strides (in elements)."""
     span = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if all(size) else 0
-    flat = F.empty((span,), dtype or get_default_dtype(), device=device)
-    return finish(F.as_strided(flat, tuple(size), tuple(stride)).detach(), requires_grad)
+    flat: Any = F.empty((span,), dtype or get_default_dtype(), device=device)
+    return finish(flat.as_strided(size, stride).detach(), requires_grad)
 
 
 @composite(public="f")

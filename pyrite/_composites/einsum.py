@@ -8,6 +8,7 @@ from typing import Any
 
 from .._tensor import F, Tensor
 from ._register import composite
+from .shape import reshape
 
 # A label is a letter, or an int for a dimension under `...`, counted from the last.
 Label = Any
@@ -137,7 +138,7 @@ def _squeeze(
     if not gone:
         return x, names
     kept = [i for i in range(x.ndim) if i not in gone]
-    return F.reshape(x, tuple([x.shape[i] for i in kept])), [names[i] for i in kept]
+    return reshape(x, tuple([x.shape[i] for i in kept])), [names[i] for i in kept]
 
 
 def _contract(
@@ -158,8 +159,8 @@ def _contract(
         return prod([size[n] for n in names])
 
     lead = [count(batch)] if batch else []
-    x = F.reshape(x, (*lead, count(left), count(summed)))
-    y = F.reshape(y, (*lead, count(summed), count(right)))
+    x = reshape(x, (*lead, count(left), count(summed)))
+    y = reshape(y, (*lead, count(summed), count(right)))
     names = batch + left + right
     z = F.matmul(x, y) if summed else F.mul(x, y)
     return F.reshape(z, tuple([size[n] for n in names])), names

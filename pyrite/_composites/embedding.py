@@ -26,6 +26,8 @@ def embedding(
     `padding_idx` gets no gradient. IndexError names an index that is out of range.
     """
     _refuse_sparse(sparse)
+    if weight.ndim != 2:
+        raise RuntimeError(f"'weight' must be 2-D, got shape {list(weight.shape)}")
     rows = weight.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:

@@ -248,7 +248,7 @@ def index_put(
     return index_put_(F.clone(input), indices, values, accumulate)
 
 
-@composite(public="m", name="index_put_")
+@composite(name="index_put_")
 def index_put_(
     self: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
 ) -> Tensor:
@@ -300,7 +300,7 @@ def _source(name: str, self: Tensor, source: Tensor, dim: int, index: Tensor) ->
     return x
 
 
-@composite(public="m", name="index_add_")
+@composite(name="index_add_")
 def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:  # fmt: skip
     """Add the slices of `source`, times `alpha`, at the indices of `dim`."""
     x, d, i = _along("index_add_", self, dim, index)
@@ -313,7 +313,7 @@ def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return self
 
 
-@composite(public="m", name="index_copy_")
+@composite(name="index_copy_")
 def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Write the slices of `source` at the indices of `dim`."""
     x, d, i = _along("index_copy_", self, dim, index)
@@ -325,7 +325,7 @@ def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return self
 
 
-@composite(public="m", name="index_fill_")
+@composite(name="index_fill_")
 def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Write one value into the slices at the indices of `dim`."""
     if isinstance(value, Tensor):
@@ -338,8 +338,14 @@ def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     else:
         value = _scalar(self, value)
     x, d, i = _along("index_fill_", self, dim, index)
-    _index_put(x, [i], (d,), value, False, True, "index_fill_")
-    return self
+    if not recorded(self, value):
+        _index_put(x, [i], (d,), value, False)
+        return self
+    n = x.array.shape[d]  # as a mask, so that a repeated index counts once in the gradient
+    mask = F.index_put(F.full((n,), 0, boolean, device=self.device), F.full((), 1, boolean, device=self.device), [i], (0,))  # fmt: skip
+    shape = [n if k == d else 1 for k in range(x.array.ndim)]
+    check_writable(self, (value,))
+    return write_back(self, reshape(F.where(F.view(mask, tuple(shape)), value, x), self.shape), "index_fill_")
 
 
 # ---- gather and scatter
@@ -431,7 +437,7 @@ def scatter_reduce(
         return out
     ones = F.ones_like(input)
     count = F.scatter(ones if include_self else F.scatter(ones, dim, index, zero), dim, index, one, True)
-    return F.div(out, count, rounding_mode=None if input.dtype.is_floating_point else "floor")
+    return (F.div if input.dtype.is_floating_point else F.floor_divide)(out, count)
 
 
 @composite(public="m", name="scatter_reduce_")
@@ -520,7 +526,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return put_(F.clone(input), index, source, accumulate)
 
 
-@composite(public="m", name="put_")
+@composite(name="put_")
 def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """Write (or add) `source` at indices of the flattened tensor."""
     if index.array.size != source.array.size:
@@ -572,7 +578,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return reshape(F.index_put(reshape(full, -1), values, [F.view(places, (-1,))], (0,)), shape)
 
 
-@composite(public="m", name="masked_scatter_")
+@composite(name="masked_scatter_")
 def masked_scatter_(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`masked_scatter` in place."""
     check_writable(self, (source,))
@@ -603,7 +609,7 @@ def _replaced(name: str, input: Tensor, src: Tensor, view: Tensor) -> Tensor:
             f"{list(src.shape)}, slice size = {list(view.shape)}"
         )
     src = src if src.dtype is input.dtype else F.cast(src, input.dtype)
-    return F.view_scatter(input, src, steps(view.view.chain))  # type: ignore[union-attr]
+    return F.view_scatter(input, src, steps(view.cut.chain))  # type: ignore[union-attr]
 
 
 def _bare(input: Tensor) -> Tensor:
@@ -667,7 +673,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return overwrite(self, value)
 
 
-@composite(public="m", name="fill_")
+@composite(name="fill_")
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Set all elements to one number (or to a 0-d tensor, with its gradient)."""
     if not isinstance(value, Tensor):
@@ -686,7 +692,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return fill_(F.clone(input), value)
 
 
-@composite(public="m", name="zero_")
+@composite(name="zero_")
 def zero_(self: Tensor) -> Tensor:
     """Set all elements to zero."""
     return overwrite(self, 0)

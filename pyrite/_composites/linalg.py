@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from .._dtypes import bool_
 from .._errors import describe, wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
+from .shape import broadcast_tensors, reshape
 
 
 def _dims(name: str, **operands: tuple[Tensor, int]) -> None:
@@ -80,7 +82,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors' elements: (n,) and (m,) give (n, m)."""
     _dims("outer", self=(input, 1), vec2=(vec2, 1))
-    return F.mul(F.reshape(input, (-1, 1)), vec2)  # type: ignore[no-any-return]
+    return F.mul(reshape(input, (-1, 1)), vec2)  # type: ignore[no-any-return]
 
 
 @composite(out=True)
@@ -106,8 +108,10 @@ def _scaled(x: Tensor, factor: Any) -> Tensor:
     """`factor * x` in the dtype of x; x itself for 1."""
     if factor == 1:
         return x
-    out: Tensor = F.mul(x, factor if x.dtype.is_floating_point else int(factor))
-    return out
+    kind = x.dtype
+    if not (kind.is_floating_point or kind.is_complex):
+        factor = bool(factor) if kind is bool_ else int(factor)
+    return F.mul(x, factor)  # type: ignore[no-any-return]
 
 
 def _blend(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
@@ -196,9 +200,9 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
         raise RuntimeError("multi_dot(): expected at least 2 tensors but got " + str(len(chain)))
     first, last = chain[0].ndim == 1, chain[-1].ndim == 1
     if first:
-        chain[0] = F.reshape(chain[0], (1, chain[0].shape[0]))
+        chain[0] = reshape(chain[0], (1, chain[0].shape[0]))
     if last:
-        chain[-1] = F.reshape(chain[-1], (chain[-1].shape[0], 1))
+        chain[-1] = reshape(chain[-1], (chain[-1].shape[0], 1))
     for i, t in enumerate(chain):
         if t.ndim != 2:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {t.ndim}D")
@@ -249,17 +253,20 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             f"both dimension lists should have same length, got {len(left)} and {len(right)}"
         )
     for i, j in zip(left, right, strict=True):
-        if a.shape[i] != b.shape[j]:
+        if a.shape[i] == b.shape[j]:
+            continue
+        if 1 not in (a.shape[i], b.shape[j]):
             raise RuntimeError(
                 "contracted dimensions need to match, but first has size "
                 f"{a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}"
             )
+        a, b = (F.sum(a, i, True), b) if b.shape[j] == 1 else (a, F.sum(b, j, True))
     rest_a = [d for d in range(a.ndim) if d not in left]
     rest_b = [d for d in range(b.ndim) if d not in right]
     k = prod([a.shape[d] for d in left])
     shape_a, shape_b = [a.shape[d] for d in rest_a], [b.shape[d] for d in rest_b]
-    x = F.reshape(_permuted(a, rest_a + left), (prod(shape_a), k))
-    y = F.reshape(_permuted(b, right + rest_b), (k, prod(shape_b)))
+    x = reshape(_permuted(a, rest_a + left), (prod(shape_a), k))
+    y = reshape(_permuted(b, right + rest_b), (k, prod(shape_b)))
     return F.reshape(F.matmul(x, y), (*shape_a, *shape_b))  # type: ignore[no-any-return]
 
 
@@ -273,8 +280,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     n = max(input.ndim, other.ndim)
     a = (1,) * (n - input.ndim) + tuple(input.shape)
     b = (1,) * (n - other.ndim) + tuple(other.shape)
-    x = F.reshape(input, tuple([k for s in a for k in (s, 1)]))
-    y = F.reshape(other, tuple([k for s in b for k in (1, s)]))
+    x = reshape(input, tuple([k for s in a for k in (s, 1)]))
+    y = reshape(other, tuple([k for s in b for k in (1, s)]))
     return F.reshape(F.mul(x, y), tuple([s * t for s, t in zip(a, b, strict=True)]))  # type: ignore[no-any-return]
 
 
@@ -336,9 +343,9 @@ def bilinear(
             f"bilinear(): input1 and input2 sizes do not match weight size: got "
             f"{input1.shape[-1]} and {input2.shape[-1]} but weight expects {i} and {j}"
         )
-    x = F.matmul(input1, F.reshape(F.permute(weight, (1, 0, 2)), (i, o * j)))
+    x = F.matmul(input1, reshape(F.permute(weight, (1, 0, 2)), (i, o * j)))
     x = F.reshape(x, (*input1.shape[:-1], o, j))
-    out = F.sum(F.mul(x, F.reshape(input2, (*input2.shape[:-1], 1, j))), -1)
+    out = F.sum(F.mul(x, reshape(input2, (*input2.shape[:-1], 1, j))), -1)
     return out if bias is None else F.add(out, bias)  # type: ignore[no-any-return]
 
 
@@ -365,7 +372,8 @@ def normalize(
 @composite(public="fn")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
-    unit = [F.div(x, F.clamp(_norm(x, 2, dim, True), eps, None)) for x in (x1, x2)]
+    pair = broadcast_tensors(x1, x2)
+    unit = [F.div(x, F.clamp(_norm(x, 2, dim, True), eps, None)) for x in pair]
     return F.sum(F.mul(*unit), dim)  # type: ignore[no-any-return]
 
 
@@ -389,6 +397,6 @@ def cdist(
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
-    rows = F.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
-    columns = F.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
+    rows = reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
+    columns = reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
     return _norm(F.sub(rows, columns), p, -1)

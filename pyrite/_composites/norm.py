@@ -10,6 +10,7 @@ from .._dtypes import finfo, float32
 from .._tensor import F, Tensor
 from ..autograd.modes import no_grad
 from ._register import composite
+from .shape import expand, reshape
 
 
 def _per_channel(x: Tensor, ndim: int) -> Tensor:
@@ -22,8 +23,8 @@ def _channels(name: str, input: Tensor, **vectors: Tensor | None) -> None:
     """RuntimeError unless each vector has one element per channel."""
     if input.ndim < 2:
         raise RuntimeError(
-            f"{name}: expected at least 2 dimensions (batch, channels, ...), got input of size "
-            f"{list(input.shape)}"
+            f"Expected at least 2 dimensions for input tensor but received {input.ndim}: {name} "
+            f"takes (batch, channels, ...), got {list(input.shape)}"
         )
     for what, vector in vectors.items():
         if vector is not None and vector.array.size != input.shape[1]:
@@ -33,11 +34,18 @@ def _channels(name: str, input: Tensor, **vectors: Tensor | None) -> None:
             )
 
 
-def _track(running: Tensor, batch: Tensor, momentum: float) -> None:
-    """Move a running statistic towards the batch's, in place."""
+def _update(
+    running_mean: Tensor | None, running_var: Tensor | None, batch: tuple[Tensor, Tensor],
+    eps: float, count: int, momentum: float, samples: int = 1,
+) -> None:  # fmt: skip
+    """Move running statistics in place towards mean and 1 / deviation of `samples` batches."""
     with no_grad():
-        step = F.mul(F.sub(F.cast(batch, running.dtype), running), momentum)
-        running.add_(step)
+        mean, var = batch[0], F.sub(F.pow(batch[1], -2), eps)
+        unbiased = F.mul(var, count / max(count - 1, 1))
+        for running, now in ((running_mean, mean), (running_var, unbiased)):
+            if running is not None:
+                now = F.mean(F.reshape(now, (samples, -1)), 0) if samples > 1 else now
+                running.add_(F.mul(F.sub(F.cast(now, running.dtype), running), momentum))
 
 
 def _normalized_by(
@@ -66,6 +74,8 @@ def batch_norm(
     In training by the batch's own statistics, towards which the running ones move by `momentum`
     (the variance unbiased); otherwise by the running ones.
     """
+    if not input.array.size:
+        return F.clone(input)  # type: ignore[no-any-return]
     _channels(
         "batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight,
         bias=bias,
@@ -81,12 +91,8 @@ def batch_norm(
             f"{list(input.shape)}"
         )
     out, mean, invstd = F.batch_norm_train(input, weight, bias, eps)
-    if running_mean is not None:
-        _track(running_mean, mean, momentum)
-    if running_var is not None:
-        with no_grad():
-            var = F.sub(F.pow(invstd, -2), eps)
-            _track(running_var, F.mul(var, count / max(count - 1, 1)), momentum)
+    if running_mean is not None or running_var is not None:
+        _update(running_mean, running_var, (mean, invstd), eps, count, momentum)
     return out  # type: ignore[no-any-return]
 
 
@@ -116,20 +122,12 @@ def instance_norm(
             "Expected more than 1 spatial element when training, got input size "
             f"{list(input.shape)}"
         )
-    x = F.reshape(input, (1, n * channels, *input.shape[2:]))
-    out, mean, invstd = F.batch_norm_train(x, None, None, eps)
-    for running, power in ((running_mean, 1), (running_var, -2)):
-        if running is not None:
-            with no_grad():
-                each = mean if power == 1 else F.mul(F.sub(F.pow(invstd, -2), eps), rest / (rest - 1))
-                _track(running, F.mean(F.reshape(each, (n, channels)), 0), momentum)
-    return _affine(F.reshape(out, input.shape), weight, bias)
-
-
-def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    if weight is not None:
-        x = F.mul(x, _per_channel(weight, x.ndim))
-    return x if bias is None else F.add(x, _per_channel(bias, x.ndim))
+    x = reshape(input, (1, n * channels, *input.shape[2:]))
+    each = [p if p is None else reshape(expand(p, (n, channels)), (-1,)) for p in (weight, bias)]
+    out, mean, invstd = F.batch_norm_train(x, *each, eps)
+    if running_mean is not None or running_var is not None:
+        _update(running_mean, running_var, (mean, invstd), eps, rest, momentum, n)
+    return F.reshape(out, input.shape)  # type: ignore[no-any-return]
 
 
 @composite(public="n")
@@ -210,8 +208,11 @@ def group_norm(
             "Expected more than 1 value per channel when training, got input size "
             f"{list(input.shape)}"
         )
-    x = F.layer_norm(F.reshape(input, (n, num_groups, width)), (width,), None, None, eps)
-    return _affine(F.reshape(x, input.shape), weight, bias)
+    x = F.layer_norm(reshape(input, (n, num_groups, width)), (width,), None, None, eps)
+    x = F.reshape(x, input.shape)
+    if weight is not None:
+        x = F.mul(x, _per_channel(weight, x.ndim))
+    return x if bias is None else F.add(x, _per_channel(bias, x.ndim))  # type: ignore[no-any-return]
 
 
 @composite(public="f", name="group_norm")

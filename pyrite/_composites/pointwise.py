@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._dtypes import finfo, float64
+from .._dtypes import finfo, float64, get_default_dtype
 from .._tensor import F, Tensor
 from ._register import composite
 
@@ -143,47 +143,13 @@ def rad2deg(input: Tensor) -> Tensor:
     return F.mul(input, 180 / math.pi)
 
 
-@composite("f", aliases=("special.polygamma",), out=True)
-def polygamma(n: int, input: Tensor) -> Tensor:
-    """The derivative of order `n` of digamma; RuntimeError for a negative order."""
-    if n < 0:
-        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}")
-    return F.polygamma_of(input, n) if n else F.digamma(input)
-
-
-@composite("mi", name="polygamma")
-def polygamma_method(input: Tensor, n: int) -> Tensor:
-    """The derivative of order `n` of digamma."""
-    return polygamma(n, input)
-
-
-@composite("fmi", aliases=("special.multigammaln",), out=True)
-def mvlgamma(input: Tensor, p: int) -> Tensor:
-    """The log of the multivariate gamma function of dimension `p`."""
-    if p < 1:
-        raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, got {p}")
-    out = F.lgamma(input)
-    for j in range(1, p):
-        out = F.add(out, F.lgamma(F.sub(input, j / 2)))
-    return F.add(out, p * (p - 1) / 4 * math.log(math.pi))
-
-
-@composite("", aliases=("special.xlog1py",), out=True)
-def xlog1py(input: Tensor | float, other: Tensor | float) -> Tensor:
-    """`input * log(1 + other)`, and 0 where `input` is 0 and `other` is not NaN."""
-    return F.xlogy(input, F.add(other, 1.0) if isinstance(other, Tensor) else other + 1.0)
-
-
-@composite("", aliases=("special.entr",), out=True)
-def entr(input: Tensor) -> Tensor:
-    """`-input * log(input)`, 0 at 0 and -inf below."""
-    return F.where(F.lt(input, 0), -math.inf, F.neg(F.xlogy(input, input)))
-
-
-@composite("", aliases=("special.ndtr",), out=True)
-def ndtr(input: Tensor) -> Tensor:
-    """The normal distribution function."""
-    return F.mul(F.erfc(F.mul(input, -math.sqrt(0.5))), 0.5)
+@composite("fm", out=True)
+def angle(input: Tensor) -> Tensor:
+    """The angle in the complex plane: pi below 0, else 0."""
+    turned = F.mul(F.cast(F.lt(input, 0), get_default_dtype()), math.pi)
+    if not input.dtype.is_floating_point:
+        return turned
+    return F.where(F.isnan(input), input, F.add(F.cast(turned, input.dtype), F.mul(input, 0.0)))
 
 
 # ---- choosing
@@ -247,6 +213,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
 
     RuntimeError for a mask that is not bool, or a value tensor that is not 0-dimensional.
     """
+    if isinstance(value, complex):
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "

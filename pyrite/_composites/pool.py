@@ -11,6 +11,7 @@ from .._ops.pool import pooled_sizes
 from .._tensor import F, Tensor
 from ._register import composite
 from ._shapes import Sizes, batched, per_dim, unbatched
+from .shape import reshape
 
 Indexed = tuple[Tensor, Tensor]
 
@@ -64,7 +65,7 @@ def _max_pool(
     _filled(name, x)
     window = _window(name, x, n, kernel_size, stride, padding, dilation, ceil_mode)
     if n == 1:  # as rows of height 1
-        x = F.reshape(x, (*x.shape[:2], 1, x.shape[2]))
+        x = reshape(x, (*x.shape[:2], 1, x.shape[2]))
         window = tuple([(fill, *v) for fill, v in zip((1, 1, 0, 1), window, strict=True)])
     if n == 3 or return_indices:
         op = F.max_pool3d if n == 3 else F.max_pool2d_with_indices
@@ -88,7 +89,7 @@ def _avg_pool(
         raise RuntimeError("divisor must be not zero")
     window = _window(name, x, n, kernel_size, stride, padding, 1, ceil_mode)[:3]
     if n == 1:
-        x = F.reshape(x, (*x.shape[:2], 1, x.shape[2]))
+        x = reshape(x, (*x.shape[:2], 1, x.shape[2]))
         window = tuple([(fill, *v) for fill, v in zip((1, 1, 0), window, strict=True)])
     out = F.avg_pool2d(x, *window, ceil_mode, count_include_pad, divisor_override)
     if n == 1:
@@ -105,7 +106,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@composite(public="n")
+@composite(public="n", out=True)
 def avg_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
@@ -116,7 +117,7 @@ def avg_pool2d(
     )
 
 
-@composite(public="n")
+@composite(public="n", out=True)
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
@@ -137,8 +138,12 @@ def _parts(x: Tensor, dim: int, m: int) -> list[Tensor]:
     return [F.slice(x, (*lead, slice(i * n // m, -(-(i + 1) * n // m)))) for i in range(m)]
 
 
-def _sizes(name: str, x: Tensor, output_size: Any, n: int) -> Sizes:
-    """The output size, with the input's where None is given."""
+def _adaptive(name: str, input: Tensor, output_size: Any, n: int) -> tuple[Tensor, Sizes]:
+    """The input with a batch, and the output size with the input's where None is given."""
+    if n > 1 and input.ndim <= n:
+        raise ValueError(f"Input dimension should be at least {n + 1}, got {input.ndim} in {name}")
+    x = batched(name, input, n)
+    _filled(name, x)
     value = (output_size,) * n if output_size is None else output_size
     if isinstance(value, list | tuple):
         if len(value) != n:
@@ -149,7 +154,7 @@ def _sizes(name: str, x: Tensor, output_size: Any, n: int) -> Sizes:
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0, but got {sizes}"
         )
-    return sizes
+    return x, sizes
 
 
 def _even(x: Tensor, sizes: Sizes) -> Sizes | None:
@@ -168,10 +173,7 @@ def _join(x: Tensor, parts: list[Tensor], dim: int) -> Tensor:
 
 
 def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
-    name = f"adaptive_avg_pool{n}d"
-    x = batched(name, input, n)
-    _filled(name, x)
-    sizes = _sizes(name, x, output_size, n)
+    x, sizes = _adaptive(f"adaptive_avg_pool{n}d", input, output_size, n)
     window = _even(x, sizes)
     if window is not None and prod(sizes) == 1:
         x = F.mean(x, tuple(range(2, n + 2)), True)
@@ -184,10 +186,7 @@ def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
 
 
 def _adaptive_max(n: int, input: Tensor, output_size: Any) -> Indexed:
-    name = f"adaptive_max_pool{n}d"
-    x = batched(name, input, n)
-    _filled(name, x)
-    sizes = _sizes(name, x, output_size, n)
+    x, sizes = _adaptive(f"adaptive_max_pool{n}d", input, output_size, n)
     window = _even(x, sizes)
     if window is not None:
         x, place = _max_pool(n, x, window, window, 0, 1, False, True)
@@ -314,7 +313,10 @@ def _max_unpool(
             f"Found an invalid max index: indices must lie in [0, {prod(sizes)}) for an output of "
             f"size {list(sizes)}"
         )
-    return unbatched(F.max_pool2d_grad(x, places, (*x.shape[:2], *sizes)), input)
+    lead = tuple(x.shape[:2])
+    flat = F.full((*lead, prod(sizes)), 0.0, x.dtype, device=x.device)
+    rows = [reshape(t, (*lead, prod(x.shape[2:]))) for t in (places, x)]
+    return unbatched(F.reshape(F.scatter(flat, 2, *rows), (*lead, *sizes)), input)
 
 
 @composite(public="f", name="adaptive_max_pool1d")

@@ -271,14 +271,11 @@ def bernoulli(
     return _chance("bernoulli", input if p is None else p, input, generator)
 
 
-@composite(public="fm", out=True)
+@composite(public="fm")
 def multinomial(
-    input: Tensor,
-    num_samples: int,
-    replacement: bool = False,
-    *,
-    generator: Generator | None = None,
-) -> Tensor:
+    input: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None, out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Indices of the last dim drawn with the weights `input` (n,) or (m, n): int64, (..., samples).
 
     Weights need not sum to 1. RuntimeError for negative, infinite or all-zero weights, and for
@@ -300,7 +297,10 @@ def multinomial(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement: "
             f"{num_samples} of {input.shape[-1]}; pass replacement=True, or ask for fewer"
         )
-    return F.multinomial(input, num_samples, bool(replacement), *_call("multinomial", generator))
+    if out is not None and out.dtype is not int64:
+        raise RuntimeError(f"multinomial expects an int64 tensor out, got: {out.dtype}")
+    call = _call("multinomial", generator)
+    return F.multinomial(input, num_samples, bool(replacement), *call, out=out)
 
 
 # ---- in place

@@ -36,12 +36,24 @@ def pick(
 # ---- sums, means, products
 
 
+def _in_dtype(
+    function: Any, input: Tensor, dtype: dtype_ | None, *args: Any
+) -> Tensor:
+    """Compute in `dtype` if one is given; the result has it too."""
+    if dtype is None:
+        return function(input, *args)  # type: ignore[no-any-return]
+    out: Tensor = function(F.cast(input, dtype), *args)
+    return out if out.dtype is dtype else F.cast(out, dtype)
+
+
 @composite(out=True)
 def sum(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
 ) -> Tensor:
     """The sum over `dim` (all if None); integers and bool in int64 unless `dtype` is given."""
-    return F.sum(input if dtype is None else F.cast(input, dtype), dim, keepdim)
+    if dtype is None:
+        return F.sum(input, dim, keepdim)
+    return _in_dtype(F.sum, input, dtype, dim, keepdim)
 
 
 @composite(out=True)
@@ -57,8 +69,9 @@ def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype_ | None = None
 ) -> Tensor:
     """The product over `dim` (all if None); integers and bool in int64 unless `dtype` is given."""
-    x = input if dtype is None else F.cast(input, dtype)
-    return F.prod(F.reshape(x, (-1,)), 0) if dim is None else F.prod(x, dim, keepdim)
+    if dim is None:
+        return _in_dtype(F.prod, F.reshape(input, (-1,)), dtype, 0)
+    return _in_dtype(F.prod, input, dtype, dim, keepdim)
 
 
 @composite(out=True)
@@ -94,11 +107,6 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, names: tuple[st
     if dim is not None:
         indices = getattr(F, index)(input, dim, True)
         return pick(input, indices, dim, keepdim, MAX if full == "amax" else MIN)
-    if not math.prod(input.shape):
-        raise RuntimeError(
-            f"{full[1:]}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
-            "the reduction dim with the 'dim' argument."
-        )
     return getattr(F, full)(input)
 
 
@@ -120,8 +128,13 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 @composite(out=True)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """The smallest and the largest element over `dim`."""
-    return AMINMAX(F.amin(input, () if dim is None else dim, keepdim),
-                   F.amax(input, () if dim is None else dim, keepdim))  # fmt: skip
+    dims = () if dim is None else dim
+    try:
+        return AMINMAX(F.amin(input, dims, keepdim), F.amax(input, dims, keepdim))
+    except IndexError as error:
+        if math.prod(input.shape):
+            raise
+        raise RuntimeError(f"aminmax(): cannot compute over an empty dimension: {error}") from None
 
 
 # ---- spread
@@ -191,13 +204,10 @@ def norm(
     input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False,
     dtype: dtype_ | None = None,
 ) -> Tensor:  # fmt: skip
-    """The vector norm of order `p` over `dim` ("fro" is 2); "nuc" is linalg's nuclear norm."""
-    if p == "nuc":
-        from .._exports import EXPORTS
-
-        dims = (-2, -1) if dim is None else dim
-        return EXPORTS["linalg"]["matrix_norm"]()(input, "nuc", dims, keepdim, dtype=dtype)  # type: ignore[return-value]
-    order = 2.0 if p in ("fro", None) else float(p)  # type: ignore[arg-type]
+    """The vector norm of order `p` over `dim`; "fro" is 2. ValueError for another word."""
+    order = 2.0 if p is None or p == "fro" else p
+    if isinstance(order, str):
+        raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
     return vector_norm(input, order, dim, keepdim, dtype=dtype)
 
 
@@ -213,13 +223,13 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 @composite("fmi", out=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtype_ | None = None) -> Tensor:
     """The running sum along `dim`."""
-    return F.cumsum(input if dtype is None else F.cast(input, dtype), dim)
+    return _in_dtype(F.cumsum, input, dtype, dim)
 
 
 @composite("fmi", out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: dtype_ | None = None) -> Tensor:
     """The running product along `dim`."""
-    return F.cumprod(input if dtype is None else F.cast(input, dtype), dim)
+    return _in_dtype(F.cumprod, input, dtype, dim)
 
 
 @composite(out=True)

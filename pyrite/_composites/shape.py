@@ -12,7 +12,7 @@ from .. import backends
 from .._dtypes import dtype as Dtype
 from .._errors import dim_error, wrap_dim
 from .._inplace import reshape_in_place, resize
-from .._storage import base_of
+from .._storage import base_of, storage_of
 from .._tensor import F, Size, Tensor
 from ._register import composite
 
@@ -262,6 +262,18 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return F.expand(self, other.array.shape)
 
 
+@composite(public="m")
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Summed over what broadcasting from `size` to the tensor's shape would add."""
+    target = ints("sum_to_size", size)
+    shape = self.array.shape
+    if len(target) > len(shape) or any(
+        n not in (1, m) for n, m in zip(reversed(target), reversed(shape), strict=False)
+    ):
+        raise RuntimeError(f"size {list(target)} is not expandable to size {list(shape)}.")
+    return F.sum_to_size(self, target) if target != shape else self
+
+
 @composite(public="f")
 def broadcast_shapes(*shapes: Any) -> Size:
     """The shape that tensors of the given shapes broadcast to."""
@@ -338,7 +350,7 @@ def as_strided(
 
 def _strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -> tuple[Any, ...]:
     """Arguments of the op: a base and a layout, checked against the end of the memory."""
-    base = input if input.view is None else base_of(input.view)
+    base = input if input.cut is None else base_of(input.cut)
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride):
         raise RuntimeError(
@@ -350,7 +362,7 @@ def _strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None) 
         )
     start = input.storage_offset() if storage_offset is None else storage_offset
     need = start + 1 + sum((n - 1) * s for n, s in zip(size, stride)) if math.prod(size) else 0
-    have = base.storage.root.nbytes // base.array.dtype.itemsize  # type: ignore[union-attr]
+    have = storage_of(base).root.nbytes // base.array.dtype.itemsize
     if start < 0 or need > have:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start} "
@@ -516,7 +528,7 @@ def _in_place(name: str, function: Callable[..., Tensor]) -> None:
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{name[:-1]}` of the tensor itself: it keeps its memory."
-    composite(public="m", name=name)(method)
+    composite(name=name)(method)
 
 
 for _function in (squeeze, unsqueeze, transpose, t):
@@ -525,7 +537,7 @@ _in_place("swapaxes_", transpose)
 _in_place("swapdims_", transpose)
 
 
-@composite(public="m", name="as_strided_")
+@composite(name="as_strided_")
 def as_strided_(
     self: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
@@ -545,7 +557,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     return self
 
 
-@composite(public="m", name="resize_as_")
+@composite(name="resize_as_")
 def resize_as_(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
     """`resize_` to the shape of another tensor."""
     return resize_(self, other.array.shape)

@@ -6,6 +6,7 @@ import math
 from collections import namedtuple
 from typing import Any
 
+from .._dtypes import int64
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
@@ -72,10 +73,12 @@ def _median(input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool, resul
     flat = F.reshape(input, (-1,))
     if not flat.shape[0]:
         return F.mul(F.sum(flat), math.nan)
-    value = F.gather(flat, 0, F.median_indices(flat, 0, skip_nan)).detach()
-    # Equal elements share the gradient: the largest of those equal to the median.
-    same = F.logical_or(F.eq(flat, value), F.isnan(value))
-    return F.amax(F.where(same, flat, value))
+    value = F.gather(flat, 0, F.median_indices(flat, 0, skip_nan))
+    if not input.requires_grad:
+        return F.reshape(value, ())
+    # Elements equal to the median share the gradient: it is the largest of them.
+    same = F.logical_or(F.eq(flat, value.detach()), F.isnan(value.detach()))
+    return F.amax(F.where(same, flat, -math.inf))
 
 
 @composite()
@@ -99,45 +102,54 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 def _quantile(
     input: Tensor, q: Tensor | float, dim: int | None, keepdim: bool, how: str, skip_nan: bool
 ) -> Tensor:
-    if how not in ("linear", "lower", "higher", "midpoint", "nearest"):
+    x = F.reshape(input, (-1,)) if dim is None or not input.ndim else input
+    axis = wrap_dim(dim or 0, x.ndim)
+    rest = tuple(d for d in range(x.ndim) if d != axis)
+    rows = F.permute(x, (*rest, axis))
+    ranked = F.gather(rows, -1, F.sort_indices(rows))
+    points = _fractions(input, q)
+    out = _at_ranks(ranked, F.reshape(points, (-1,)), how, skip_nan)
+    out = F.permute(out, (len(rest), *range(len(rest))))
+    shape = [1] * input.ndim if dim is None else list(input.shape)
+    if dim is not None and input.ndim:
+        shape[axis] = 1
+    if not keepdim:
+        shape = [n for d, n in enumerate(shape) if d != axis and dim is not None]
+    return F.reshape(out, (*points.shape, *shape))
+
+
+def _fractions(input: Tensor, q: Tensor | float) -> Tensor:
+    """`q` as a tensor of the dtype of `input`; RuntimeError outside [0, 1]."""
+    if not isinstance(q, Tensor):
+        q = F.add(F.zeros_like(F.sum(input)).detach(), float(q))
+    if q.ndim > 1 or q.dtype is not input.dtype:
+        raise RuntimeError(
+            f"quantile() q must be a scalar or 1D tensor of the input's dtype, got {q.dtype} of "
+            f"{q.ndim} dimensions for {input.dtype}"
+        )
+    if not bool(F.all(F.logical_and(F.ge(q, 0), F.le(q, 1)))):
+        raise RuntimeError("quantile() q values must be in the range [0, 1]")
+    return q
+
+
+def _at_ranks(ranked: Tensor, q: Tensor, how: str, skip_nan: bool) -> Tensor:
+    """The elements at fractions `q` of the sorted last dimension, between two neighbours."""
+    n, nans = ranked.shape[-1], F.isnan(ranked)
+    if skip_nan:
+        rank = F.mul(F.clamp(F.sub(n - 1.0, F.sum(nans, -1, True)), 0.0), q)
+    else:
+        rank = F.where(F.any(nans, -1, True), n - 1.0, F.mul(q, n - 1.0))
+    if how in ("lower", "higher", "nearest"):
+        rank = {"lower": F.floor, "higher": F.ceil, "nearest": F.round}[how](rank)
+    elif how not in ("linear", "midpoint"):
         raise RuntimeError(
             "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, "
             f"but got {how}"
         )
-    points = [float(v) for v in (q.reshape(-1).tolist() if isinstance(q, Tensor) else [q])]
-    if any(not 0 <= v <= 1 for v in points):
-        raise RuntimeError(f"quantile() q values must be in the range [0, 1], got {points}")
-    x = F.reshape(input, (-1,)) if dim is None or not input.ndim else input
-    axis = wrap_dim(dim or 0, x.ndim)
-    ranked = F.gather(x, axis, F.sort_indices(x, axis))
-    nans = F.isnan(ranked)
-    last = F.sub(x.shape[axis] - 1.0, F.sum(nans, axis, True)) if skip_nan else None
-    outs = [_at_rank(ranked, nans, last, v, axis, how) for v in points]
-    shape = [1] * input.ndim if dim is None else list(x.shape)
-    if dim is not None:
-        shape[axis : axis + 1] = [1] if keepdim else []
-    elif not keepdim:
-        shape = []
-    outs = [F.reshape(o, tuple(shape)) for o in outs]
-    return F.stack(outs, 0) if isinstance(q, Tensor) and q.ndim else outs[0]
-
-
-def _at_rank(
-    ranked: Tensor, nans: Tensor, last: Tensor | None, q: float, axis: int, how: str
-) -> Tensor:
-    """The element at fraction `q` of the ranks along `axis`, between two neighbours."""
-    one = F.slice(ranked, (slice(None),) * axis + (slice(0, 1),)).detach()
-    top = F.add(F.zeros_like(one), ranked.shape[axis] - 1.0) if last is None else last
-    rank = F.mul(F.clamp(top, 0.0), q)
-    if last is None:
-        bad = F.any(nans, axis, True)
-        rank = F.where(bad, ranked.shape[axis] - 1.0, rank)
-    if how != "linear" and how != "midpoint":
-        rank = {"lower": F.floor, "higher": F.ceil, "nearest": F.round}[how](rank)
     below, above = F.floor(rank), F.ceil(rank)
-    low, high = (F.gather(ranked, axis, r.long()) for r in (below, above))
+    low, high = (F.gather(ranked, -1, F.cast(r, int64)) for r in (below, above))
     weight = F.sub(rank, below) if how != "midpoint" else F.mul(F.sub(above, below), 0.5)
-    return F.add(low, F.mul(F.sub(high, low), F.cast(weight, ranked.dtype)))
+    return F.add(low, F.mul(F.sub(high, low), weight))
 
 
 @composite(out=True)
@@ -260,12 +272,12 @@ def unique_consecutive(
     return _distinct(input, dim, True, return_inverse, return_counts)
 
 
-def _bounds(input: Tensor, low: float, high: float) -> tuple[float, float]:
+def _bounds(input: Tensor, low: float, high: float, margin: float) -> tuple[float, float]:
     """The range of a histogram: that of the data if none is given, widened if it is a point."""
     if low == high and math.prod(input.shape):
         low, high = F.amin(input).item(), F.amax(input).item()
     if low == high:
-        low, high = low - 1, high + 1
+        low, high = low - margin, high + margin
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"range of [{low}, {high}] is not finite")
     if low > high:
@@ -278,23 +290,42 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     """How many elements lie in each of `bins` equal parts of [min, max] (of the data if equal)."""
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, got {bins}")
-    return F.histogram_counts(input, None, bins, *_bounds(input, min, max))
+    return F.histogram_counts(input, None, bins, *_bounds(input, min, max, 1.0))
 
 
 @composite()
 def histogram(
     input: Tensor,
-    bins: int,
+    bins: Tensor | int,
     *,
     range: tuple[float, float] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
 ) -> Any:
-    """Counts (or summed weights) in `bins` equal parts of the range, and the edges of the parts."""
-    low, high = _bounds(input, *(range or (0.0, 0.0)))
+    """Counts (or summed weights) in `bins` equal parts of the range, and the edges of the parts.
+
+    `bins` may also be a tensor: the edges, in order.
+    """
+    if isinstance(bins, Tensor):
+        return _histogram(input, bins, weight, density)
+    low, high = _bounds(input, *(range or (0.0, 0.0)), 0.5)
     hist = F.histogram_counts(input, weight, bins, low, high)
     if density:
         hist = F.div(hist, F.mul(F.sum(hist), (high - low) / bins))
     steps = F.cumsum(F.ones_like(F.cat([hist, F.slice(hist, (slice(0, 1),))], 0)), 0)
     edges = F.add(F.mul(F.sub(steps, 1.0), (high - low) / bins), low)
+    return HISTOGRAM(hist, edges)
+
+
+def _histogram(input: Tensor, edges: Tensor, weight: Tensor | None, density: bool) -> Any:
+    """The histogram between given edges; the last part includes its upper edge."""
+    x, last = F.reshape(input, (-1,)), edges.shape[0] - 1
+    place = F.where(F.eq(x, edges[last]), last, F.search_rows(edges, x, True, False))
+    inside = F.logical_and(F.ge(x, edges[0]), F.le(x, edges[last]))
+    place = F.where(inside, place, 0)  # the count of what is outside is cut off
+    weights = F.ones_like(x) if weight is None else F.reshape(weight, (-1,))
+    hist = F.slice(F.bincount(place, weights, last + 1), (slice(1, None),))
+    if density:
+        widths = F.sub(F.slice(edges, (slice(1, None),)), F.slice(edges, (slice(0, -1),)))
+        hist = F.div(hist, F.mul(F.sum(hist), widths))
     return HISTOGRAM(hist, edges)

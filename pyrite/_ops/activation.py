@@ -84,7 +84,8 @@ leaky_relu.vjp(
 @op(kind="pointwise", public="", aliases=("nn.functional.hardtanh_",))
 def hardtanh(xp: Any, input: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     """`input` limited to [min_val, max_val]; unlike clamp, no gradient at the limits."""
-    return xp.minimum(xp.maximum(input, min_val), max_val)
+    kind = input.dtype.type
+    return xp.minimum(xp.maximum(input, kind(min_val)), kind(max_val))
 
 
 hardtanh.vjp(

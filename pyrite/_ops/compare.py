@@ -1,4 +1,4 @@
-"""Comparison, tests on single elements, logic and bits: no op here has a derivative."""
+"""Comparison, tests on single elements, logic, bits and divisors: nothing with a derivative."""
 
 from __future__ import annotations
 
@@ -136,3 +136,18 @@ def bitwise_left_shift(xp: Any, input: Array, other: Array) -> Array:
 def bitwise_right_shift(xp: Any, input: Array, other: Array) -> Array:
     """`input / 2**other` for integers, rounded down."""
     return xp.right_shift(input, other)
+
+
+# ---- divisors: integers
+
+
+@op(kind="pointwise")
+def gcd(xp: Any, input: Array, other: Array) -> Array:
+    """The greatest common divisor of integers, not negative."""
+    return xp.gcd(input, other)
+
+
+@op(kind="pointwise")
+def lcm(xp: Any, input: Array, other: Array) -> Array:
+    """The least common multiple of integers, not negative."""
+    return xp.lcm(input, other)

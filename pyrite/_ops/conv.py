@@ -157,10 +157,19 @@ def conv_grad_input(
     return out[inner(size[2:], padding)] if any(padding) else out
 
 
+def _transposed_input(
+    F: Any, g: Any, weight: Any, grad_shape: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
+    groups: int,
+) -> Any:  # fmt: skip
+    out = F.convolution(g, weight, None, stride, padding, dilation, groups)
+    if out.shape == grad_shape:
+        return out
+    # A transposed convolution whose output padding makes room for further windows.
+    return F.slice(out, tuple([slice(0, n) for n in grad_shape]))
+
+
 conv_grad_input.vjp(
-    grad=lambda F, g, weight, stride, padding, dilation, groups: (
-        F.convolution(g, weight, None, stride, padding, dilation, groups)
-    ),
+    grad=_transposed_input,
     weight=lambda F, g, grad, weight_shape, stride, padding, dilation, groups: (
         F.conv_grad_weight(grad, g, weight_shape, stride, padding, dilation, groups)
     ),

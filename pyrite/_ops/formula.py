@@ -136,10 +136,11 @@ class Plan:
 
     Attributes:
         saved: the names to save, in order, each with the set of inputs whose formula uses it.
+        holds_arrays: whether arrays are among them, which a walk frees behind itself.
         backward_array, backward_tensor: `(F, g, node, needs) -> gradients`, one per input.
     """
 
-    __slots__ = ("saved", "joint", "backward_array", "backward_tensor", "formulas")
+    __slots__ = ("saved", "holds_arrays", "joint", "backward_array", "backward_tensor", "formulas")
 
     def __init__(self, op: Op) -> None:
         self.saved: dict[str, set[str]] = {}
@@ -147,6 +148,7 @@ class Plan:
         self.formulas: dict[str, tuple[str, Formula]] = {}
         for target, formula in (op.vjps or {}).items():
             self._read(op, target, formula)
+        self.holds_arrays = not _array_names(op).isdisjoint(self.saved)
         self.backward_array = _backward(op, self, tensors=False)
         self.backward_tensor = _backward(op, self, tensors=True)
 

@@ -176,7 +176,7 @@ def _places(xp: Any, name: str, shape: Ints, dim: int, index: Any) -> Any:
 
 
 def _check_index(name: str, shape: Ints, d: int, index: Any) -> None:
-    if index.dtype.kind != "i" or index.dtype.itemsize < 4:
+    if index.size and (index.dtype.kind != "i" or index.dtype.itemsize < 4):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, got {index.dtype}")
     if index.ndim != len(shape) and index.size:
         raise RuntimeError(

@@ -46,17 +46,15 @@ def _normalize(
 def _normalize_grad(
     xp: Any, grad: Any, input: Any, mean: Any, rstd: Any, weight: Any, dims: Sizes, shape: Sizes
 ) -> tuple[Any, Any, Any]:
-    """Gradients of input, weight and bias; those of an absent weight are empty."""
+    """Gradients of input, weight and bias."""
     x = (input - mean) * rstd
     slope = grad if weight is None else grad * xp.reshape(weight, shape)
     dx = slope - xp.mean(slope, axis=dims, keepdims=True)
     dx -= x * xp.mean(slope * x, axis=dims, keepdims=True)
     dx *= rstd
-    if weight is None:
-        return dx, xp.zeros(0, grad.dtype), xp.zeros(0, grad.dtype)
     repeats = _repeats(grad.ndim, shape)
     sums = (xp.sum(grad * x, axis=repeats), xp.sum(grad, axis=repeats))
-    return dx, *[xp.reshape(s, weight.shape) for s in sums]
+    return dx, *[xp.reshape(s, shape) for s in sums]
 
 
 def _normalize_second(
@@ -128,11 +126,8 @@ def _layer_norm_vjp(
     F: Any, g: Any, input: Any, mean: Any, rstd: Any, weight: Any, normalized_shape: Sizes,
     eps: float, mask: tuple[bool, ...],
 ) -> tuple[Any, Any, Any]:  # fmt: skip
-    if weight is None and mask[2]:
-        repeats = _repeats(g.ndim, normalized_shape)
-        bias = F.reshape(F.sum(g, repeats), normalized_shape)
     dx, dw, db = F.layer_norm_grad(g, input, mean, rstd, weight, normalized_shape, eps)
-    return dx, dw if mask[1] else None, (bias if weight is None else db) if mask[2] else None
+    return dx, dw if mask[1] else None, db if mask[2] else None
 
 
 layer_norm.vjp_joint(_layer_norm_vjp)
@@ -184,8 +179,6 @@ def _batch_norm_vjp(
     if g_out is None:
         return None, None, None
     dx, dw, db = F.batch_norm_grad(g_out, input, weight, mean, invstd, eps)
-    if weight is None and mask[2]:
-        db = F.sum(g_out, _batch_dims(g_out.shape)[0])
     return dx, dw if mask[1] else None, db if mask[2] else None
 
 
@@ -199,7 +192,8 @@ def batch_norm_grad(
     """Gradients of `batch_norm_train` in input, weight and bias, given its statistics."""
     dims, shape = _batch_dims(input.shape)
     mean, rstd = xp.reshape(mean, shape), xp.reshape(invstd, shape)
-    return _normalize_grad(xp, grad, input, mean, rstd, weight, dims, shape)
+    dx, dw, db = _normalize_grad(xp, grad, input, mean, rstd, weight, dims, shape)
+    return dx, xp.reshape(dw, (-1,)), xp.reshape(db, (-1,))
 
 
 def _batch_norm_second(

@@ -130,8 +130,18 @@ sign.vjp(input=lambda F, g: F.zeros_like(g))
 @op(kind="pointwise", onnx="Pow", autocast="float32", domain=[(0.1, None), (None, None)])
 def pow(xp: Any, input: Array, exponent: Array) -> Array:
     """`input ** exponent`; RuntimeError for integers to a negative integer power."""
-    # With a number, ** takes NumPy's short ways for squares and roots.
-    return input**exponent if type(exponent) is float else xp.power(input, exponent)
+    if type(exponent) is float:
+        return input**exponent  # takes NumPy's short ways for squares and roots
+    if exponent.ndim and exponent.dtype.kind == "i":
+        return _whole_power(xp, input, exponent)
+    return xp.power(input, exponent)
+
+
+def _whole_power(xp: Any, input: Any, exponent: Any) -> Any:
+    """Integer powers; negative ones give 0, or plus and minus 1 for such inputs."""
+    below = exponent < 0
+    out = xp.power(input, xp.where(below, exponent % 2, exponent))
+    return xp.where(xp.logical_and(below, xp.absolute(input) != 1), 0, out)
 
 
 def is_number(value: Any) -> bool:
@@ -557,3 +567,13 @@ copysign.vjp(
 def nextafter(xp: Any, input: Array, other: Array) -> Array:
     """The next floating-point number after `input` towards `other`."""
     return xp.nextafter(input, other)
+
+
+@op(kind="pointwise", dtypes="float", outputs=("mantissa", "~exponent"), public="fm")
+def frexp(xp: Any, input: Array) -> Any:
+    """`mantissa * 2**exponent` equal to `input`, the mantissa in (-1, -1/2] or [1/2, 1)."""
+    mantissa, exponent = xp.frexp(input)
+    return mantissa, exponent.astype(xp.int32)
+
+
+frexp.vjp(input=lambda F, g, exponent: g / F.exp2(exponent))

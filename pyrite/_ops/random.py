@@ -127,13 +127,9 @@ def _uint64(xp: Any, words: Any) -> Any:
 
 
 def _fill(
-    xp: Any,
-    shape: tuple[int, ...],
-    kind: Any,
-    call: tuple[int, int],
-    make: Callable[[Any, int, int], Any],
-    wide: bool = False,
-) -> Any:
+    xp: Any, shape: tuple[int, ...], kind: Any, call: tuple[int, int],
+    make: Callable[[Any, int, int], Any], wide: bool = False,
+) -> Any:  # fmt: skip
     """An array of `make(draws, first, last)`, made piece by piece so that temporaries stay small.
 
     `draws` are uint32, or uint64 where `wide`, and as many as from `first` to `last`, or one
@@ -162,14 +158,9 @@ def _affine(xp: Any, values: Any, scale: float, shift: float, wide: bool) -> Any
 
 @op(kind="random")
 def uniform(
-    xp: Any,
-    shape: tuple[int, ...],
-    dtype: dtype_,
-    seed: int,
-    offset: int,
-    low: float = 0.0,
+    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, low: float = 0.0,
     high: float = 1.0,
-) -> Array:
+) -> Array:  # fmt: skip
     """Uniform in [low, high): the high bits of a draw, as many as the dtype has digits."""
     wide, digits = dtype is float64, _DIGITS[dtype.name]
     kind = xp.float64 if wide else xp.float32
@@ -188,14 +179,9 @@ def uniform(
 
 @op(kind="random")
 def normal(
-    xp: Any,
-    shape: tuple[int, ...],
-    dtype: dtype_,
-    seed: int,
-    offset: int,
-    mean: float = 0.0,
+    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, mean: float = 0.0,
     std: float = 1.0,
-) -> Array:
+) -> Array:  # fmt: skip
     """Normal by Box and Muller: draws 2i, 2i + 1 are radius and angle of results 2i, 2i + 1."""
     wide = dtype is float64
     kind = xp.float64 if wide else xp.float32
@@ -229,14 +215,9 @@ def exponential(
 
 @op(kind="random")
 def cauchy(
-    xp: Any,
-    shape: tuple[int, ...],
-    dtype: dtype_,
-    seed: int,
-    offset: int,
-    median: float = 0.0,
+    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, median: float = 0.0,
     sigma: float = 1.0,
-) -> Array:
+) -> Array:  # fmt: skip
     """Cauchy: median + sigma * tangent of a uniform angle."""
     wide = dtype is float64
 

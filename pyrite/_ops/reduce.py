@@ -56,12 +56,16 @@ def expand_reduced(F: Any, g: Any, dim: Dims, keepdim: bool, shape: tuple[int, .
 
 
 def _refuse_empty(name: str, input: Any, dim: Dims) -> None:
-    """IndexError where there is nothing to choose from."""
+    """RuntimeError, or IndexError for one dimension, where there is nothing to choose from."""
     if input.size or count(input.shape, dim):
         return
-    where = "" if dim is None or dim == () else f" {dim}"
+    if dim is None or dim == ():
+        raise (IndexError if name.startswith("arg") else RuntimeError)(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            f"reduction dim with the 'dim' argument (shape {list(input.shape)})."
+        )
     raise IndexError(
-        f"{name}(): Expected reduction dim{where} to have non-zero size, got a tensor of shape "
+        f"{name}(): Expected reduction dim {dim} to have non-zero size, got a tensor of shape "
         f"{list(input.shape)}; specify a dim that has elements"
     )
 

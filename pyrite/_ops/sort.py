@@ -112,9 +112,11 @@ def _search(xp: Any, edges: Any, values: Any, right: bool) -> Any:
     side = "right" if right else "left"
     if edges.ndim == 1:
         return xp.searchsorted(edges, values.reshape(-1), side).reshape(values.shape)
-    wide, many = edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1])
-    found = [xp.searchsorted(e, v, side) for e, v in zip(wide, many, strict=True)]
-    return xp.stack(found).reshape(values.shape) if found else xp.zeros(values.shape, xp.int64)
+    out = xp.zeros((math.prod(values.shape[:-1]), values.shape[-1]), xp.int64)
+    rows, queries = edges.reshape(len(out), edges.shape[-1]), values.reshape(out.shape)
+    for i, row in enumerate(rows):
+        out[i] = xp.searchsorted(row, queries[i], side)
+    return out.reshape(values.shape)
 
 
 @op(dtypes=("promote", "edges", "values"), public="")
@@ -176,7 +178,7 @@ def distinct(xp: Any, input: Array, dim: int | None, consecutive: bool) -> Any:
     return xp.ascontiguousarray(xp.moveaxis(output, 0, dim)), inverse, counts.astype(xp.int64)
 
 
-@op(dtypes="any")
+@op(dtypes="any", public="fm")
 def bincount(xp: Any, input: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each integer from 0 on occurs, or the sum of its weights.
 

@@ -55,12 +55,21 @@ def _wide(function: Callable[..., Any], xp: Any, input: Any, *args: Any) -> Any:
 # ---- error functions
 
 
+def _square_exp(xp: Any, x: Any, sign: float) -> Any:
+    """exp(sign * x**2), with the part of the square that rounding would lose."""
+    high = x.astype(xp.float32).astype(xp.float64)  # its square is exact
+    return xp.exp(sign * high * high) * xp.exp(sign * (x - high) * (x + high))
+
+
+def _scaled_tail(xp: Any, a: Any) -> Any:
+    """exp(a**2) erfc(a) of a >= 0.75, not below what 28 gives."""
+    return _polynomial(_ERFC, (a - 4.0) / (a + 4.0)) / (1.0 + 2.0 * a)
+
+
 def _tail(xp: Any, a: Any) -> Any:
     """erfc of a >= 0.75."""
     a = xp.minimum(a, 28.0)
-    high = a.astype(xp.float32).astype(xp.float64)  # its square is exact
-    scaled = _polynomial(_ERFC, (a - 4.0) / (a + 4.0)) / (1.0 + 2.0 * a)
-    return xp.exp(-high * high) * xp.exp((high - a) * (high + a)) * scaled
+    return _square_exp(xp, a, -1.0) * _scaled_tail(xp, a)
 
 
 def _erf(xp: Any, x: Any) -> Any:
@@ -76,10 +85,21 @@ def _erfc(xp: Any, x: Any) -> Any:
     return xp.where(a < 0.75, 1.0 - x * _polynomial(_ERF, xp.minimum(x * x, 1.0)), far)
 
 
-def _erfinv(xp: Any, y: Any) -> Any:
-    """A closed first guess, then Halley's steps on erf near 0 and on erfc in the tails."""
-    a = xp.absolute(y)
-    rest = 1.0 - a
+def _erfcx(xp: Any, x: Any) -> Any:
+    near = _square_exp(xp, xp.minimum(x, 0.75), 1.0) * _erfc(xp, x)
+    far = _scaled_tail(xp, xp.clip(x, 0.75, 28.0))
+    series, z = xp.ones_like(x), 1.0 / (2.0 * x * x)
+    for k in range(13, 0, -2):
+        series = 1.0 - k * z * series
+    series = series / (math.sqrt(math.pi) * x)
+    return xp.where(x < 0.75, near, xp.where(x < 28.0, far, series))
+
+
+def _inverse(xp: Any, a: Any, rest: Any) -> Any:
+    """The x >= 0 where erf is `a` and erfc is `rest`.
+
+    A closed first guess, then Halley's steps on erf near 0 and on erfc in the tail.
+    """
     log = xp.log(rest * (1.0 + a))
     half = 2 / (math.pi * 0.147) + log / 2
     x = xp.sqrt(xp.sqrt(half * half - log / 0.147) - half)
@@ -87,8 +107,18 @@ def _erfinv(xp: Any, y: Any) -> Any:
         error = xp.where(a < 0.5, _erf(xp, x) - a, rest - _erfc(xp, x))
         u = error * xp.exp(x * x) * (math.sqrt(math.pi) / 2)
         x = x - u / (1.0 + x * u)
-    x = xp.where(a < 1.0, x, xp.where(a == 1.0, math.inf, math.nan))
-    return xp.where(a == 0.0, y, xp.copysign(x, y))
+    x = xp.where(rest > 0.0, x, xp.where(rest == 0.0, math.inf, math.nan))
+    return xp.where(a == 0.0, 0.0, x)
+
+
+def _erfinv(xp: Any, y: Any) -> Any:
+    a = xp.absolute(y)
+    return xp.copysign(_inverse(xp, a, 1.0 - a), y)
+
+
+def _ndtri(xp: Any, p: Any) -> Any:
+    rest = 2.0 * xp.minimum(p, 1.0 - p)
+    return xp.copysign(math.sqrt(2) * _inverse(xp, 1.0 - rest, rest), p - 0.5)
 
 
 @op(
@@ -121,6 +151,24 @@ def erfinv(xp: Any, input: Array) -> Array:
 
 
 erfinv.vjp(input=lambda F, g, out: g * (F.exp(out * out) * (math.sqrt(math.pi) / 2)))
+
+
+@op(kind="pointwise", dtypes="float", public="", aliases=("special.erfcx",))
+def erfcx(xp: Any, input: Array) -> Array:
+    """`exp(input**2) * erfc(input)` without overflow."""
+    return _wide(_erfcx, xp, input)
+
+
+erfcx.vjp(input=lambda g, input, out: g * (input * out * 2.0 - 2 / math.sqrt(math.pi)))
+
+
+@op(kind="pointwise", dtypes="float", domain=[(0.1, 0.9)], public="", aliases=("special.ndtri",))
+def ndtri(xp: Any, input: Array) -> Array:
+    """The inverse of the normal distribution function; infinite at 0 and 1, NaN outside."""
+    return _wide(_ndtri, xp, input)
+
+
+ndtri.vjp(input=lambda F, g, out: g * (F.exp(out * out * 0.5) * math.sqrt(2 * math.pi)))
 
 
 # ---- gamma functions
@@ -173,8 +221,11 @@ def _digamma(xp: Any, x: Any) -> Any:
     return xp.where(x == 0.0, xp.copysign(math.inf, -x), out)
 
 
-def _hurwitz(xp: Any, q: Any, s: float) -> Any:
-    """Sum of (q + k)**-s, k >= 0: ten terms or as many as lead above 9, then Euler-Maclaurin."""
+def _hurwitz(xp: Any, q: Any, s: Any) -> Any:
+    """Sum of (q + k)**-s, k >= 0: ten terms or as many as lead above 9, then Euler-Maclaurin.
+
+    `s` is a number or an array.
+    """
     out = xp.zeros_like(q)
     lowest = float(xp.min(xp.where(xp.isfinite(q), q, 1.0))) if q.size else 1.0
     for _ in range(10 + int(min(max(-lowest, 0.0), 1000.0))):
@@ -184,8 +235,15 @@ def _hurwitz(xp: Any, q: Any, s: float) -> Any:
     factor = s
     for k, b in enumerate(_BERNOULLI):
         out = out + b / math.factorial(2 * k + 2) * factor * q ** (-s - 2 * k - 1)
-        factor *= (s + 2 * k + 1) * (s + 2 * k + 2)
+        factor = factor * (s + 2 * k + 1) * (s + 2 * k + 2)
     return out
+
+
+def _zeta(xp: Any, s: Any, q: Any) -> Any:
+    s, q = s + xp.zeros_like(q), q.astype(xp.float64) + xp.zeros_like(s)
+    out = xp.where(s == 1.0, math.inf, xp.where(s < 1.0, math.nan, _hurwitz(xp, q, s)))
+    pole = xp.where(q == xp.rint(q), math.inf, xp.where(s == xp.rint(s), out, math.nan))
+    return xp.where(q > 0.0, out, xp.where(s > 1.0, pole, out))
 
 
 def _polygamma(xp: Any, x: Any, n: int) -> Any:
@@ -227,3 +285,62 @@ def polygamma_of(xp: Any, input: Array, order: int) -> Array:
 
 
 polygamma_of.vjp(input=lambda F, g, input, order: g * F.polygamma_of(input, order + 1))
+
+
+@op(kind="pointwise", dtypes="float", domain=[(1.1, None), (0.1, None)], public="", aliases=("special.zeta",))
+def zeta(xp: Any, input: Array, other: Array) -> Array:
+    """Hurwitz's zeta function: the sum of `(other + k)**-input` over k >= 0."""
+    return _wide(_zeta, xp, input + 0 * other, other + 0 * input)
+
+
+zeta.vjp(other=lambda F, g, input, other: -(g * (input * F.zeta(input + 1.0, other))))
+
+
+# ---- modified Bessel functions, scaled by exp(-abs(x)): a power series, Hankel's for large x
+
+
+def _hankel(n: int) -> tuple[float, ...]:
+    """Coefficients of exp(-x) I_n(x) sqrt(2 pi x) in 1 / x."""
+    out = [1.0]
+    for k in range(1, 26):
+        out.append(out[-1] * -(4.0 * n * n - (2 * k - 1) ** 2) / (8 * k))
+    return tuple(out)
+
+
+_SERIES = [[1 / (math.factorial(k) * math.factorial(k + n)) for k in range(46)] for n in (0, 1)]
+_HANKEL = [_hankel(0), _hankel(1)]
+
+
+def _bessel(xp: Any, x: Any, n: int) -> Any:
+    a = xp.absolute(x)
+    half = xp.minimum(a, 20.0) / 2
+    near = xp.exp(-a) * half**n * _polynomial(_SERIES[n], half * half)
+    large = xp.maximum(a, 20.0)
+    far = _polynomial(_HANKEL[n], 1.0 / large) / xp.sqrt(2 * math.pi * large)
+    out = xp.where(a < 20.0, near, far)
+    return xp.copysign(out, x) if n else out
+
+
+@op(kind="pointwise", dtypes="float", public="", aliases=("special.i0e",))
+def i0e(xp: Any, input: Array) -> Array:
+    """The modified Bessel function of order 0, times `exp(-abs(input))`."""
+    return _wide(_bessel, xp, input, 0)
+
+
+i0e.vjp(input=lambda F, g, input, out: g * (F.i1e(input) - F.sign(input) * out))
+
+
+@op(kind="pointwise", dtypes="float", public="", aliases=("special.i1e",))
+def i1e(xp: Any, input: Array) -> Array:
+    """The modified Bessel function of order 1, times `exp(-abs(input))`."""
+    return _wide(_bessel, xp, input, 1)
+
+
+def _i1e_vjp(F: Any, g: Any, input: Any, out: Any) -> Any:
+    zero = F.eq(input, 0.0)
+    ratio = F.where(zero, 0.5, F.div(out, F.where(zero, 1.0, input)))
+    slope = F.sub(F.sub(F.i0e(input), F.mul(F.sign(input), out)), ratio)
+    return F.mul(g, slope)
+
+
+i1e.vjp(input=_i1e_vjp)

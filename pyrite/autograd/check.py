@@ -105,11 +105,11 @@ class _Check:
         if not shown:
             self.check_constant(outputs)
             return
+        numerical = [self.numerical(i) for i in self.wanted]
         for number, output in enumerate(shown):
             analytical = self.analytical(output)
             for at, i in enumerate(self.wanted):
-                numerical = self.numerical(i)[number]
-                self.compare(number, i, numerical, analytical[at])
+                self.compare(number, i, numerical[at][number], analytical[at])
             again = self.analytical(output)
             self.check_same(number, analytical, again)
             self.check_linear(number, output)

@@ -115,7 +115,7 @@ class Walk:
                 grads = plan.backward_array(space, g, node, needs)
             if node.hooks is not None and node.hooks.post:
                 grads = self.after(node, grads, g)
-            if not self.keep and node.saved:
+            if not self.keep and plan.holds_arrays:
                 node.saved = None
             del g
             for edge, grad in zip(needs, grads, strict=True):

@@ -78,6 +78,8 @@ class FunctionCtx:
 class _Plan:
     """How the engine runs a Function's backward: as the plan of a table op."""
 
+    holds_arrays = True
+
     def __init__(self, function: type[Function]) -> None:
         self.function = function
 
@@ -198,7 +200,7 @@ def _finish(
         else:
             results.append(_made(output, node, index, key in given))
     if node is not None:
-        node.saved = _saved(ctx, outputs)
+        node.saved = _saved(ctx, node)
         ctx.to_save = ()
     ctx.dirty_tensors = ctx.non_differentiable = ()
     return tuple(results)
@@ -228,8 +230,8 @@ def _made(output: Tensor, node: Node, index: int, given: bool) -> Tensor:
     if given:
         with modes.no_grad():
             output = F.view(output, output.array.shape)
-    if output.view is not None:
-        output.view.origin = "function"
+    if output.cut is not None:
+        output.cut.origin = "function"
     output.node, output.index, output._requires_grad = node, index, True
     return output
 
@@ -244,30 +246,23 @@ def _changed(tensor: Tensor, node: Node, index: int) -> Tensor:
     return tensor
 
 
-def _saved(ctx: FunctionCtx, outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _saved(ctx: FunctionCtx, node: Node) -> tuple[Any, ...]:
     """Saved entries; an output is kept without its history, which leads to this node."""
-    position = {id(o): i for i, o in enumerate(outputs)}
-    entries: list[Any] = []
-    for t in ctx.to_save:
-        if t is None:
-            entries.append(None)
-        elif id(t) in position:
-            entries.append((position[id(t)], t.node is not None, save_output(t.array, t)))
-        else:
-            entries.append(entry(t))
-    return tuple(entries)
+    return tuple([
+        None if t is None
+        else (*save_output(t.array, t), t.index) if t.node is node
+        else entry(t)
+        for t in ctx.to_save
+    ])  # fmt: skip
 
 
 def _unpack(saved: Any, node: Node) -> Tensor | None:
     if type(saved) is not tuple or len(saved) == 2:
         tensor: Tensor | None = unpack_tensor(saved, node)
         return tensor
-    position, differentiable, output = saved
-    result = Tensor(unpack_output_array(output, node, position))
-    result.storage = output[1]
-    if differentiable:
-        result.node, result._requires_grad = node, True
-        result.index = position + 1 if type(node.dtype) is tuple else 0
+    *output, index = saved
+    result = Tensor(unpack_output_array(tuple(output), node, max(index - 1, 0)), True)
+    result.storage, result.node, result.index = saved[1], node, index
     return result
 
 
@@ -298,7 +293,7 @@ def _backward_of(function: type[Function]) -> Callable[..., Any]:
 
 
 def _checked(node: Node, tensors: Sequence[bool], grads: list[Any]) -> list[Tensor | None]:
-    """The gradients that `backward` returned, one per argument; RuntimeError where they are wrong."""
+    """What `backward` returned, as one gradient per argument; RuntimeError where it is wrong."""
     name, count = node.name(), len(tensors)
     extra = grads[count:]
     if len(grads) < count or any(g is not None for g in extra):

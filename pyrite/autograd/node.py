@@ -150,7 +150,7 @@ class RemovableHandle:
 
 def edge_of(tensor: Tensor) -> Edge:
     """Where the gradient of `tensor` goes: None, the leaf itself, a node or a node's output."""
-    if tensor.view is not None:
+    if tensor.cut is not None:
         refresh(tensor)
     if not tensor._requires_grad:
         return None

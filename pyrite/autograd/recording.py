@@ -169,7 +169,7 @@ class _Caller:
         lines = [
             f"    t = type({n})",
             "    if t is Tensor or t is Parameter:",
-            f"        if {n}.view is not None: refresh({n})",
+            f"        if {n}.cut is not None: refresh({n})",
             f"        x_{n} = {n}.array; r_{n} = {n}._requires_grad; w_{n} = {n}.storage",
         ]
         if self.weak:
@@ -286,7 +286,7 @@ class _Caller:
 
     def single(self, z: str) -> list[str]:
         lines = [
-            "    o = new(Tensor); o.array = %s; o._grad = o.view = o.hooks = o.storage = None" % z,
+            "    o = new(Tensor); o.array = %s; o._grad = o.cut = o.hooks = o.storage = None" % z,
             "    o.index = 0",
         ]
         if self.plan is None:
@@ -375,7 +375,7 @@ def _sequence(tensors: Any) -> tuple[list[Any], bool] | None:
     for t in tensors:
         if type(t) is not Tensor and type(t) is not Parameter:
             return None
-        if t.view is not None:
+        if t.cut is not None:
             refresh(t)
         raw.append(t.array)
         grad = grad or t._requires_grad
@@ -389,7 +389,7 @@ def finish_view(
     storage = source.storage
     if storage is None:
         storage = storage_of(source)
-    before = source.view
+    before = source.cut
     base, chain, origin = (
         (source, None, "") if before is None else (before.base, before.chain, before.origin)
     )
@@ -409,7 +409,7 @@ def _view(
     array: Any, source: Tensor, storage: Storage, node: Node | None, index: int, view: View
 ) -> Tensor:
     out = Tensor.__new__(Tensor)
-    out.array, out.storage, out.node, out.index, out.view = array, storage, node, index, view
+    out.array, out.storage, out.node, out.index, out.cut = array, storage, node, index, view
     out.hooks = out._grad = None
     out._requires_grad = node is not None or (view.origin == "no_grad" and source._requires_grad)
     return out

@@ -165,6 +165,8 @@ class _Binder:
         if self.rule in ("promote", "float", "bool"):
             result = self.promote(values)
         else:
+            if self.rule == "same":
+                self.check_same(values)
             result = self.common_half(values) if not self.keeps_half else None
             self.numbers_to_arrays(values)
         if result is None:
@@ -241,6 +243,25 @@ class _Binder:
             return self.backend.asarray(np.asarray(value).astype(kind))
         finally:
             restore(token)
+
+    def check_same(self, values: list[Any]) -> None:
+        """RuntimeError where floating operands differ in type, or any of a product's."""
+        named = {
+            self.op.params[i].name: values[i].dtype
+            for i in self.promoted
+            if type(values[i]) is self.array_type
+        }
+        kinds = set(named.values())
+        if len(kinds) == 1:
+            return
+        floating = {k for k in kinds if k.kind not in "biu"}
+        if len(floating) > 1 or (self.op.kind in ("matmul", "conv") and len(kinds) > 1):
+            raise RuntimeError(
+                f"{self.op.name}: expected all operands to have the same dtype, but got "
+                + ", ".join(f"{n} {k.name}" for n, k in named.items())
+                + "; convert one, for instance with .float() (NumPy's arrays are float64 unless "
+                "made otherwise)"
+            )
 
     def common_half(self, values: list[Any]) -> dtype | None:
         """The half type of the floating operands under the rules that do not promote."""

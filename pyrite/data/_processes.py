@@ -23,6 +23,7 @@ import pickle
 import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -47,6 +48,9 @@ class Slot:
         if file is None and sys.platform == "linux":
             file = io.FileIO(os.memfd_create("pyrite-loader"), "r+b")
         self.file = file or tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    def __del__(self) -> None:
+        self.file.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Only while a process is being started: the descriptor goes with it.
@@ -92,8 +96,7 @@ def _reopen(path: str) -> Slot:
 class _Worker(NamedTuple):
     process: Any
     pipe: connection.Connection
-    slots: list[Slot]
-    turns: Iterator[Slot]
+    slots: Iterator[Slot]
 
 
 class ProcessPool(Pool):
@@ -116,7 +119,7 @@ class ProcessPool(Pool):
         process = context.Process(
             target=_serve, args=(job, number, theirs, slots, inherited), daemon=True
         )
-        self._workers.append(_Worker(process, pipe, slots, itertools.cycle(slots)))
+        self._workers.append(_Worker(process, pipe, itertools.cycle(slots)))
         try:
             process.start()
         except _REFUSED as error:
@@ -145,7 +148,7 @@ class ProcessPool(Pool):
             result, sizes = worker.pipe.recv()
         except _LOST:
             raise self._loss(number) from None
-        answer: Result = result._replace(value=next(worker.turns).read(sizes))
+        answer: Result = result._replace(value=next(worker.slots).read(sizes))
         return answer
 
     def _loss(self, number: int) -> RuntimeError:
@@ -182,11 +185,17 @@ def as_context(choice: Any) -> BaseContext:
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Start processes so that Ctrl-C reaches the loader alone.
+    """Hold Ctrl-C back while processes start, so that it finds each of them started or not.
 
-    They inherit the blocked signal, and ignore it before they unblock it.
+    They inherit the blocked signal, and ignore it before they unblock it: only the loader sees it.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASK else set()
+    came: list[Any] = []
+    before = signal.getsignal(signal.SIGINT)
+    # Other threads of the process may get the signal: then Python's handler runs all the same.
+    handles = before is not None and threading.current_thread() is threading.main_thread()
+    if handles:
+        signal.signal(signal.SIGINT, lambda *call: came.append(call))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASK else set()
     try:
         with warnings.catch_warnings():
             # Python warns of any fork beside threads, whatever the child goes on to do.
@@ -194,7 +203,11 @@ def _quiet_start() -> Iterator[None]:
             yield
     finally:
         if _HAS_MASK:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if handles:
+            signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _serve(job: Job, number: int, pipe: Any, slots: list[Slot], inherited: list[Any]) -> None:
@@ -213,8 +226,7 @@ def _serve(job: Job, number: int, pipe: Any, slots: list[Slot], inherited: list[
                 pipe.send((result._replace(value=None), _store(result, next(turns), builder)))
             del result
     except _LOST:
-        for slot in slots:
-            slot.file.close()
+        return
 
 
 def _store(result: Result, slot: Slot, builder: Builder) -> list[int]:
@@ -246,5 +258,3 @@ def _stop(workers: list[_Worker], owner: int) -> None:
             getattr(process, end)()
         for process in processes:
             process.join(max(deadline - time.monotonic(), 0))
-    for slot in [slot for worker in workers for slot in worker.slots]:
-        slot.file.close()

@@ -44,8 +44,11 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        if isinstance(lr, Tensor) and foreach and not capturable:
-            raise ValueError("lr as a Tensor is not supported for capturable=False, foreach=True")
+        for name, value in {"lr": lr, "betas[0]": betas[0], "betas[1]": betas[1]}.items():
+            if isinstance(value, Tensor) and foreach and not capturable:
+                raise ValueError(
+                    f"{name} as a Tensor is not supported for capturable=False and foreach=True"
+                )
         check_lr(lr)
         check_not_negative({"epsilon": eps, "weight_decay": weight_decay})
         check_flags(differentiable, foreach, fused)

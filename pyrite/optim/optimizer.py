@@ -141,7 +141,7 @@ class Optimizer:
                     "parameter group didn't specify a value of required optimization parameter "
                     f"{name}"
                 )
-        self._check_group(params, bool(names))
+        self._check_group(param_group)
         self.param_groups.append(param_group)
 
     def _check_param(self, param: Any) -> None:
@@ -156,7 +156,8 @@ class Optimizer:
                 f"{param.grad_fn.name()}); pass the leaf, or use .detach().requires_grad_()"  # type: ignore[union-attr]
             )
 
-    def _check_group(self, params: list[Tensor], named: bool) -> None:
+    def _check_group(self, new: Group) -> None:
+        params, named = new["params"], "param_names" in new
         if len(set(params)) != len(params):
             warnings.warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this "
@@ -168,12 +169,12 @@ class Optimizer:
                 "all optimizer param groups should be with/without names. cannot add param group "
                 f"{'with' if named else 'without'} names to the optimizer"
             )
-        if not set(params).isdisjoint(chain(*[g["params"] for g in self.param_groups])):
+        if not set(params).isdisjoint(_params_of(self.param_groups)):
             raise ValueError("some parameters appear in more than one parameter group")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters (None), or fill them with zeros."""
-        for param in chain(*[g["params"] for g in self.param_groups]):
+        for param in _params_of(self.param_groups):
             grad = param._grad
             if set_to_none:
                 param._grad = None
@@ -262,8 +263,9 @@ class Optimizer:
         """`{"state": {index: state}, "param_groups": [options with "params": [indices]]}`."""
         for hook in self._hooks["save_pre"].values():
             hook(self)
-        order = dict.fromkeys(chain(*[g["params"] for g in self.param_groups]))
-        index = {p: i for i, p in enumerate(order)}
+        index: dict[Any, int] = {}
+        for i, param in enumerate(_params_of(self.param_groups)):
+            index.setdefault(param, i)
         result: dict[str, Any] = {
             "state": {index.get(k, k): v for k, v in self.state.items()},
             "param_groups": [

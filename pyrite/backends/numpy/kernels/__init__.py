@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from .. import _jit
+from . import _jit
 from ._registry import KERNELS as KERNELS
 
 FAMILIES = ("pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul")

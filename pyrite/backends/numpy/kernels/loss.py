@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _math as m
-from .._jit import Doubles, Ints, Matrix, Vector, loop
-from .._math import ONE, ZERO
+from . import _math as m
+from ._jit import Doubles, Ints, Matrix, Vector, loop
+from ._math import ONE, ZERO
 from ._registry import F32, I64, Array, dense, kernel, like, rows
 
 MIN = 256

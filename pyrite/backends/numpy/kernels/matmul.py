@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _math as m
-from .._jit import Matrix, Vector, loop
+from . import _math as m
+from ._jit import Matrix, Vector, loop
 from ._registry import F32, F64, Array, kernel
 
 BOTH = ("float32", "float64")
@@ -113,7 +113,7 @@ def _rows(x: Array) -> Array | None:
     """As a matrix, all dimensions but the last as one; None where that takes a copy."""
     if x.ndim == 2:
         return x
-    return x.reshape(-1, x.shape[-1]) if x.ndim > 2 and x.flags.c_contiguous else None
+    return x.reshape(-1, x.shape[-1]) if x.size and x.flags.c_contiguous and x.ndim > 2 else None
 
 
 @kernel("matmul", 128)

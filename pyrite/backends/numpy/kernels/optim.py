@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .._jit import Loop, Place, Scalar, Vector, loop
-from .._math import fmax
+from ._jit import Loop, Place, Scalar, Vector, loop
+from ._math import fmax
 from ._registry import kernel, of_kind, part
 
 BOTH = ("float32", "float64")
@@ -83,7 +83,7 @@ def rmsprop_loop(
         p[i] = p[i] - lr * d / (np.sqrt(second) + eps)
 
 
-def update(loops: tuple[Loop, Loop], lists: Sequence[Arrays], *numbers: Any) -> Any:
+def update(loops: tuple[Loop, Loop], lists: Sequence[Any], *numbers: Any) -> Any:
     """Run a loop on each tuple of corresponding arrays; all of one type and C-contiguous."""
     if not lists[0]:
         return None
@@ -133,8 +133,8 @@ def adam_step(
 @kernel("rmsprop_step")
 def rmsprop_step(
     params: Arrays, grads: Arrays, square_avgs: Arrays, momentum_buffers: Arrays | None,
-    grad_avgs: Arrays | None, lr: float, alpha: float, eps: float, weight_decay: float, momentum: float,
-    centered: bool, maximize: bool,
+    grad_avgs: Arrays | None, lr: float, alpha: float, eps: float, weight_decay: float,
+    momentum: float, centered: bool, maximize: bool,
 ) -> Any:  # fmt: skip
     if momentum != 0 or centered:
         return NotImplemented

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _math as m
-from .._jit import Flags, Loop, Place, Scalar, Vector, loop
-from .._math import HALF, ONE, ZERO
+from . import _math as m
+from ._jit import Flags, Loop, Place, Scalar, Vector, loop
+from ._math import HALF, ONE, ZERO
 from ._registry import Array, dense, kernel, like, of_kind, part, rows
 
 BOTH = ("float32", "float64")
@@ -205,10 +205,10 @@ def select_second(test: Flags, x: Scalar, y: Vector, out: Vector, lo: Place, hi:
 def where(condition: Array, input: Any, other: Any) -> Any:
     if condition.size < MEDIUM or condition.dtype.char != "?" or not condition.flags.c_contiguous:
         return NotImplemented
-    full = [type(v) is np.ndarray and v.shape == condition.shape for v in (input, other)]
-    loops = {(1, 1): select_arrays, (1, 0): select_first, (0, 1): select_second}.get(tuple(full))
-    model = input if full[0] else other
-    if loops is None or (loop := of_kind(loops, model)) is None:
+    first, second = (type(v) is np.ndarray and v.shape == condition.shape for v in (input, other))
+    loops = select_arrays if first and second else select_first if first else select_second
+    model = input if first else other
+    if not (first or second) or (loop := of_kind(loops, model)) is None:
         return NotImplemented
     x, y = _flat(input, model), _flat(other, model)
     if x is None or y is None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._jit import Cube, Matrix, Table, loop
-from .._math import ZERO
+from ._jit import Cube, Matrix, Table, loop
+from ._math import ZERO
 from ._registry import F32, I64, Array, dense, kernel, rows
 
 MIN = 1024

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _math as m
-from .._jit import Doubles, Ints, Loop, Matrix, Vector, loop
+from . import _math as m
+from ._jit import Doubles, Ints, Loop, Matrix, Vector, loop
 from ._registry import F64, I64, Array, kernel, of_kind, part, rows
 
 BOTH = ("float32", "float64")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import _math as m
-from .._jit import Loop, Matrix, loop
-from .._math import ONE, ZERO
+from . import _math as m
+from ._jit import Loop, Matrix, loop
+from ._math import ONE, ZERO
 from ._registry import Array, dense, kernel, like, rows
 
 MIN = 1024

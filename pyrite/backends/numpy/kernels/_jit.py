@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import _threads
+from .. import _threads
 
 Array: TypeAlias = np.ndarray[Any, Any]
 # What a loop's annotations may say; T is the loop's type, float32 or float64. All C-contiguous.
@@ -237,8 +237,7 @@ def _fingerprint() -> str:
     from llvmlite import binding
 
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in sorted([*here.glob("_*.py"), *here.glob("kernels/*.py")]):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     features = str(binding.get_host_cpu_features().flatten())
     options = [numba.config.CPU_NAME, numba.config.CPU_FEATURES, str(numba.config.OPT)]
@@ -252,8 +251,7 @@ def _fingerprint() -> str:
 
 def all_loops() -> list[Loop]:
     """Every loop of the kernel files."""
-    package = importlib.import_module(".kernels", __package__)
-    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)], f"{__package__}."):
         importlib.import_module(found.name)
     return list(LOOPS)
 
@@ -282,7 +280,7 @@ _FILL = """
 import os, sys
 if hasattr(os, "nice"):
     os.nice(10)
-from pyrite.backends.numpy._jit import warmup
+from pyrite.backends.numpy.kernels._jit import warmup
 warmup()
 """
 STALE = 900.0  # seconds after which a fill that left no "complete" is taken to have died
@@ -295,7 +293,7 @@ def _fill_in_background(folder: Path) -> None:
     _state["filling"] = True
     if not sys.executable or (folder / "complete").exists() or not _take_turn(folder / "filling"):
         return
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[4])
     paths = [root, os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", _FILL],

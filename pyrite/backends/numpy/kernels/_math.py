@@ -166,10 +166,10 @@ def minus(x: Any, y: Any) -> Any:
 
 @inline("contract", "reassoc")
 def total(x: Any) -> Any:
-    """The sum of a vector as float64: runs of 512 in its own type, their sums in float64."""
+    """The sum of a vector as float64: runs of 256 in its own type, their sums in float64."""
     result = 0.0
-    for start in range(0, x.size, 512):
-        run = x[start : start + 512]
+    for start in range(0, x.size, 256):
+        run = x[start : start + 256]
         part = x.dtype.type(0)
         for i in range(run.size):
             part += run[i]
@@ -181,8 +181,8 @@ def total(x: Any) -> Any:
 def squared_deviations(x: Any, center: Any) -> Any:
     """The sum of (x - center)**2 over a vector as float64, in runs as `total`."""
     result = 0.0
-    for start in range(0, x.size, 512):
-        run = x[start : start + 512]
+    for start in range(0, x.size, 256):
+        run = x[start : start + 256]
         part = x.dtype.type(0)
         for i in range(run.size):
             part += (run[i] - center) * (run[i] - center)

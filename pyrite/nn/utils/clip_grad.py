@@ -1,0 +1,117 @@
+"""Limits for gradients: by their total norm, or element by element."""
+
+from __future__ import annotations
+
+import types
+import warnings
+from collections.abc import Iterable
+
+from ..._dtypes import get_default_dtype
+from ..._tensor import F, Tensor
+from ...autograd.modes import no_grad
+
+Tensors = Iterable[Tensor] | Tensor
+
+
+def _listed(tensors: Tensors) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _grads(parameters: Tensors) -> list[Tensor]:
+    return [p.grad for p in _listed(parameters) if p.grad is not None]
+
+
+@no_grad
+def get_total_norm(
+    tensors: Tensors,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all tensors as one vector, a 0-d tensor on the first one's device.
+
+    Args:
+        tensors: a tensor or several.
+        norm_type: the order, also `float("inf")`.
+        error_if_nonfinite: RuntimeError if the norm is NaN or infinite.
+        foreach: accepted and without effect.
+    """
+    order = float(norm_type)
+    norms = [F.vector_norm(t, order) for t in _listed(tensors)]
+    if not norms:
+        zero: Tensor = F.full((), 0.0, get_default_dtype())
+        return zero
+    place = norms[0].device
+    total: Tensor = F.vector_norm(F.stack([n.to(place) for n in norms]), order)
+    if error_if_nonfinite and not bool(F.isfinite(total)):
+        raise RuntimeError(
+            f"The total norm of order {order} for gradients from `parameters` is non-finite "
+            f"({total.item()}), so it cannot be clipped. To disable this error and scale the "
+            "gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return total
+
+
+@no_grad
+def clip_grads_with_norm_(
+    parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scale all gradients, in place, by `max_norm / total_norm` where that is below 1."""
+    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    for grad in _grads(parameters):
+        grad.mul_(scale.to(grad.device))
+
+
+@no_grad
+def clip_grad_norm_(
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale the gradients, in place, so that their total norm is at most `max_norm`.
+
+    Args:
+        parameters: whose `.grad` to clip; those without one are left out.
+        max_norm: the largest norm.
+        norm_type: its order, also `float("inf")`.
+        error_if_nonfinite: RuntimeError if the norm is NaN or infinite.
+        foreach: accepted and without effect.
+
+    Returns:
+        The total norm before clipping, a 0-d tensor.
+    """
+    chosen = _listed(parameters)
+    if not chosen and isinstance(parameters, types.GeneratorType):
+        warnings.warn(
+            "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3
+        )
+    total = get_total_norm(_grads(chosen), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(chosen, max_norm, total)
+    return total
+
+
+def clip_grad_norm(
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Deprecated name of `clip_grad_norm_`."""
+    warnings.warn(
+        "`nn.utils.clip_grad_norm` is deprecated in favor of `nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    total: Tensor = clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
+    return total
+
+
+@no_grad
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
+    """Limit every element of the gradients, in place, to `[-clip_value, clip_value]`."""
+    limit = float(clip_value)
+    for grad in _grads(parameters):
+        grad.clamp_(-limit, limit)
