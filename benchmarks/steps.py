@@ -72,7 +72,7 @@ def compare(name: str, other: Any, rounds: int) -> None:
     theirs = make_step(other, name, None)
     weights = [w.detach().numpy().copy() for w in theirs.model.state_dict().values()]  # type: ignore[attr-defined]
     ours = make_step(pyrite, name, weights)
-    losses = [(float(ours()), float(theirs())) for _ in range(10)]
+    losses = [(ours().item(), theirs().item()) for _ in range(10)]
     worst = max(abs(a - b) / abs(b) for a, b in losses)
     if not worst < 1e-3:
         raise SystemExit(f"{name}: losses differ by {worst:.2e} relative: no timing")

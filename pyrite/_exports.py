@@ -47,7 +47,7 @@ class LazyMethod:
 
 def export(space: str, name: str, make: Maker) -> None:
     """Make a public name known; methods are put on the class."""
-    EXPORTS.setdefault(space, {})[name] = functools.cache(make)
+    EXPORTS.setdefault(space, {})[name] = make
     if space == "Tensor" and name not in Tensor.__dict__:
         setattr(Tensor, name, LazyMethod(name, make))
 
@@ -87,7 +87,7 @@ def _with_out(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
-        return result if out is None else write_out(name, result, out)
+        return result if out is None else write_out(name, result, out, args)
 
     return wrapped
 
@@ -110,8 +110,9 @@ def _operator(name: str, target: str) -> None:
     def make() -> Callable[..., Any]:
         return getattr(Tensor, target)  # type: ignore[no-any-return]
 
-    def reflected(self: Tensor, other: Any) -> Any:
-        return EXPORTS[""][target]()(other, self)
+    def make_reflected() -> Callable[..., Any]:
+        function = EXPORTS[""][target]()
+        return lambda self, other: function(other, self)
 
     def compared(self: Tensor, other: Any) -> Any:
         try:
@@ -122,14 +123,13 @@ def _operator(name: str, target: str) -> None:
     if name in ("eq", "ne"):
         setattr(Tensor, f"__{name}__", compared)
         return
-    setattr(Tensor, f"__{name}__", LazyMethod(f"__{name}__", make))
+    makers = {f"__{name}__": make}
     if name not in _PLAIN:
-        setattr(Tensor, f"__r{name}__", reflected)
+        makers[f"__r{name}__"] = make_reflected
         if f"{target}_" in EXPORTS["Tensor"]:
-            setattr(
-                Tensor, f"__i{name}__",
-                LazyMethod(f"__i{name}__", lambda: getattr(Tensor, f"{target}_")),
-            )  # fmt: skip
+            makers[f"__i{name}__"] = lambda: getattr(Tensor, f"{target}_")
+    for dunder, maker in makers.items():
+        setattr(Tensor, dunder, LazyMethod(dunder, maker))
 
 
 def door(

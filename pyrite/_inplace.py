@@ -121,9 +121,7 @@ def _is_dense(array: Any) -> bool:
     return True
 
 
-def _operand(
-    self: Tensor, op: Op | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Tensor:
+def _operand(self: Tensor, op: Op | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """What a recorded operation reads in place of `self`: a copy if it saves the old values."""
     out = Tensor(self.array, self._requires_grad)
     out.node, out.index = self.node, self.index
@@ -175,7 +173,8 @@ def adopt(self: Tensor, result: Tensor) -> None:
     """
     node, index = result.node, result.index
     if node is None:
-        node, index = _node("clone" if result._requires_grad else "constant", self, edge_of(result))
+        name, source = ("clone", result) if result._requires_grad else ("constant", self)
+        node, index = _node(name, self, _edge(source))
     if self.cut is None:
         self.node, self.index, self._requires_grad = node, index, True
     else:
@@ -187,6 +186,14 @@ def adopt(self: Tensor, result: Tensor) -> None:
         refresh(self)
     if node.saved and result.array is not self.array:
         node.saved = tuple([_redirected(entry, result, self) for entry in node.saved])
+
+
+def _edge(tensor: Tensor) -> Any:
+    """The edge to what the tensor was, also if its memory has been written since."""
+    node = tensor.node
+    if node is None:
+        return tensor if tensor._requires_grad else None
+    return (node, tensor.index - 1) if tensor.index else node
 
 
 def _node(name: str, like: Tensor, *edges: Any, saved: tuple[Any, ...] = ()) -> tuple[Node, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +179,8 @@ def _joined(prefix: str, content: str, extra: list[str]) -> str:
 
 def page(self: Tensor) -> str:
     """The notebook form: facts in a line, the values as a table (2-D) or text."""
+    import html
+
     refresh(self)
     facts = [f"shape {list(self.shape)}", self.dtype.name, str(self.device)]
     if self._requires_grad:

@@ -17,7 +17,7 @@ class Storage:
             history of views made at another version is cut anew from their base.
     """
 
-    __slots__ = ("root", "version", "__weakref__")
+    __slots__ = ("__weakref__", "root", "version")
 
     def __init__(self, array: Any) -> None:
         self.root = array
@@ -38,7 +38,7 @@ class View:
             "function" (made by a custom Function).
     """
 
-    __slots__ = ("base", "chain", "version", "origin")
+    __slots__ = ("base", "chain", "origin", "version")
 
     def __init__(self, base: Any, chain: Chain, version: int, origin: str) -> None:
         self.base = base

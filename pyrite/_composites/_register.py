@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-COMPOSITES: dict[str, Composite] = {}
+# By name and public spaces: a function and a method of one name may differ.
+COMPOSITES: dict[tuple[str, str], Composite] = {}
 
 
 class Composite:
@@ -30,11 +31,9 @@ def composite(
 
     def define(function: Function) -> Function:
         key = name or function.__name__.rstrip("_")
-        if (public, key) in {(c.public, c.name) for c in COMPOSITES.values()}:
+        if (key, public) in COMPOSITES:
             raise ValueError(f"composite {key!r} is defined twice")
-        COMPOSITES[f"{function.__module__}.{function.__name__}"] = Composite(
-            key, function, public, tuple(aliases), out
-        )
+        COMPOSITES[key, public] = Composite(key, function, public, tuple(aliases), out)
         return function
 
     return define

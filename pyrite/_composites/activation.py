@@ -19,7 +19,7 @@ def _run(
     """Call, or write the result into `input`."""
     if not inplace:
         return function(input, *args)
-    return derive(name, function, TABLE.get(name))(input, *args)  # type: ignore[no-any-return]
+    return derive(name, function, TABLE.get(name))(input, *args)
 
 
 # ---- rectifiers
@@ -77,7 +77,7 @@ def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
     inplace: bool = False,
 ) -> Tensor:  # fmt: skip
-    """leaky_relu with a slope drawn from [lower, upper) per element; their mean outside training."""
+    """leaky_relu with slopes drawn from [lower, upper), or with their mean outside training."""
     if lower > upper:
         raise RuntimeError(
             f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}"

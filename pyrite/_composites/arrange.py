@@ -15,7 +15,7 @@ from .._errors import wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
 from .create import place, tensor
-from .shape import atleast_1d, atleast_2d, atleast_3d, dims_of, expand, ints, reshape, transpose
+from .shape import atleast_1d, atleast_2d, atleast_3d, dims_of, ints, reshape, transpose
 
 # ---- joins
 
@@ -115,8 +115,9 @@ def repeat_interleave(
     shape = x.array.shape
     if times == 1:
         return F.clone(x)
-    wide = F.expand(F.view(x, (*shape[: d + 1], 1, *shape[d + 1 :])), (*shape[: d + 1], times, *shape[d + 1 :]))  # fmt: skip
-    return F.reshape(wide, (*shape[:d], n * times, *shape[d + 1 :]))
+    before, after = shape[: d + 1], shape[d + 1 :]
+    wide = F.expand(F.view(x, (*before, 1, *after)), (*before, times, *after))
+    return F.reshape(wide, (*shape[:d], n * times, *after))
 
 
 def _repeated_range(repeats: Tensor, n: int) -> Tensor:
@@ -166,8 +167,12 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     if not by:
         raise RuntimeError("`shifts` required")
     if len(by) != len(along) and (along or len(by) > 1):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
+        raise RuntimeError(
+            f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}"
+        )
     if not input.array.ndim:
+        if along:
+            raise IndexError(f"Dimension specified as {along[0]} but tensor has no dimensions")
         return F.clone(input)
     return F.roll(input, by, dims_of(input, along) if along else None)
 
@@ -181,7 +186,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.array.ndim}")
     a, b = dims_of(input, tuple(dims))
     if a == b:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")  # fmt: skip
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     if k % 4 == 2:
         return F.flip(input, (a, b))
     if k % 4 == 0:
@@ -251,7 +258,9 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Grids of coordinates, views of the vectors; `indexing` "ij" (default) or "xy"."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
     if indexing not in (None, "ij", "xy"):
-        raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')  # fmt: skip
+        raise RuntimeError(
+            f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
+        )
     if not given:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if any(t.array.ndim > 1 for t in given):

@@ -12,7 +12,11 @@ from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
 from .._errors import wrap_dim
 from .._inplace import (
-    check_partial_overlap, check_writable, overwrite, recorded, write_back,
+    check_partial_overlap,
+    check_writable,
+    overwrite,
+    recorded,
+    write_back,
 )  # fmt: skip
 from .._storage import steps
 from .._tensor import F, Tensor
@@ -138,10 +142,14 @@ def _plain_item(self: Tensor, item: Any) -> Any:
     if isinstance(item, slice):
         return _plain_slice(item)
     if isinstance(item, Tensor):
-        if item.array.ndim == 0 and item.dtype not in (boolean, uint8) and item.array.dtype.kind in "iu":
+        if (
+            item.array.ndim == 0
+            and item.dtype not in (boolean, uint8)
+            and item.array.dtype.kind in "iu"
+        ):
             return int(item)
         return item
-    if isinstance(item, bool) or isinstance(item, Sequence) or getattr(item, "ndim", 0):
+    if isinstance(item, bool | Sequence) or getattr(item, "ndim", False):
         return _as_index(self, item)
     if hasattr(item, "__index__"):
         return operator.index(item)
@@ -166,8 +174,9 @@ def _as_index(self: Tensor, item: Any) -> Tensor:
     """A list, range or array as an index tensor."""
     if isinstance(item, str):
         raise TypeError("new(): invalid data type 'str'")
-    values = [v.tolist() if isinstance(v, Tensor) else v for v in item] if isinstance(item, Sequence) else item  # fmt: skip
-    host = backends.get("cpu").asarray(values)
+    if isinstance(item, Sequence):
+        item = [v.tolist() if isinstance(v, Tensor) else v for v in item]
+    host = backends.get("cpu").asarray(item)
     return Tensor(host.astype("int64") if host.size == 0 and host.dtype.kind == "f" else host)
 
 
@@ -226,12 +235,16 @@ def _index_put(
     return self
 
 
-def _indices(self: Tensor, indices: Sequence[Tensor | None]) -> tuple[list[Tensor], tuple[int, ...]]:
+def _indices(
+    self: Tensor, indices: Sequence[Tensor | None]
+) -> tuple[list[Tensor], tuple[int, ...]]:
     """The index tensors of `index_put` and their dimensions; None leaves a dimension whole."""
     if not isinstance(indices, tuple | list):
-        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")  # fmt: skip
+        kind = type(indices).__name__
+        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {kind}")
     basic, advanced = _parse(self, tuple([WHOLE if i is None else _vector(i) for i in indices]))
-    assert basic is None or not advanced or None not in basic
+    if basic is not None:
+        raise IndexError("index_put(): expected index tensors with dimensions to name")
     return [t for _, t in advanced], tuple([d for d, _ in advanced])
 
 
@@ -261,7 +274,9 @@ def _along(name: str, self: Tensor, dim: int, index: Tensor) -> tuple[Tensor, in
     """`self` with at least one dimension, the dimension, and a vector of indices."""
     d = wrap_dim(dim, self.array.ndim)
     if index.array.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, got shape {list(index.shape)}")
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, got shape {list(index.shape)}"
+        )
     if index.dtype not in (int64, int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index.dtype}")
     index = index if index.array.ndim else reshape(index, 1)
@@ -281,10 +296,12 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def _source(name: str, self: Tensor, source: Tensor, dim: int, index: Tensor) -> Tensor:
     """The source of index_add and index_copy, with at least one dimension, checked."""
-    x = source if source.array.ndim or self.array.ndim == 0 and source.array.ndim else source
-    if x.dtype is not self.dtype:
-        raise RuntimeError(f"{name}(): self ({self.dtype}) and source ({x.dtype}) must have the same scalar type")  # fmt: skip
-    x = x if x.array.ndim else F.view(x, (1,))
+    if source.dtype is not self.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({self.dtype}) and source ({source.dtype}) must have the same scalar "
+            "type"
+        )
+    x = source if source.array.ndim else F.view(source, (1,))
     count = index.array.size
     mine, its = self.array.shape or (1,), x.array.shape
     if len(mine) != len(its) or mine[:dim] + mine[dim + 1 :] != its[:dim] + its[dim + 1 :]:
@@ -301,7 +318,9 @@ def _source(name: str, self: Tensor, source: Tensor, dim: int, index: Tensor) ->
 
 
 @composite(name="index_add_")
-def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:  # fmt: skip
+def index_add_(
+    self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
+) -> Tensor:
     """Add the slices of `source`, times `alpha`, at the indices of `dim`."""
     x, d, i = _along("index_add_", self, dim, index)
     values = _source("index_add_", self, source, d, i)
@@ -341,11 +360,15 @@ def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if not recorded(self, value):
         _index_put(x, [i], (d,), value, False)
         return self
-    n = x.array.shape[d]  # as a mask, so that a repeated index counts once in the gradient
-    mask = F.index_put(F.full((n,), 0, boolean, device=self.device), F.full((), 1, boolean, device=self.device), [i], (0,))  # fmt: skip
+    # As a mask, so that a repeated index counts once in the gradient.
+    n = x.array.shape[d]
+    false, true = (F.full(s, v, boolean, device=self.device) for s, v in (((n,), 0), ((), 1)))
+    mask = F.index_put(false, true, [i], (0,))
     shape = [n if k == d else 1 for k in range(x.array.ndim)]
     check_writable(self, (value,))
-    return write_back(self, reshape(F.where(F.view(mask, tuple(shape)), value, x), self.shape), "index_fill_")
+    return write_back(
+        self, reshape(F.where(F.view(mask, tuple(shape)), value, x), self.shape), "index_fill_"
+    )
 
 
 # ---- gather and scatter
@@ -399,7 +422,8 @@ def scatter_(
         if reduce is not None:
             src = F.expand(src, index.array.shape)
     if reduce == "multiply":
-        return write_back(self, F.scatter_fold(self, dim, index, _cropped(src, index, self), "prod", True), "scatter_")  # fmt: skip
+        product = F.scatter_fold(self, dim, index, _cropped(src, index, self), "prod", True)
+        return write_back(self, product, "scatter_")
     if reduce not in (None, "add"):
         raise RuntimeError("reduce argument must be either add or multiply.")
     return _scatter(self, dim, index, src, reduce == "add", "scatter_")
@@ -411,7 +435,7 @@ def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter(self, dim, index, src, True, "scatter_add_")
 
 
-@composite()
+@composite("fmi", out=True)
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -436,24 +460,21 @@ def scatter_reduce(
     if reduce == "sum":
         return out
     ones = F.ones_like(input)
-    count = F.scatter(ones if include_self else F.scatter(ones, dim, index, zero), dim, index, one, True)
+    count = F.scatter(
+        ones if include_self else F.scatter(ones, dim, index, zero), dim, index, one, True
+    )
     return (F.div if input.dtype.is_floating_point else F.floor_divide)(out, count)
 
 
-@composite(public="m", name="scatter_reduce_")
-def scatter_reduce_(
-    self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """`scatter_reduce` in place."""
-    check_writable(self, (src,))
-    return write_back(
-        self, scatter_reduce(self, dim, index, src, reduce, include_self=include_self), "scatter_reduce_"
-    )
-
-
-@composite()
+@composite("fmi", out=True)
 def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
 ) -> Tensor:
     """Fold the slices of `source` into a copy at the indices of `dim`: prod, mean, amax, amin."""
     x, d, i = _along("index_reduce", input, dim, index)
@@ -497,7 +518,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     at = [m if k != d else s for k, (m, s) in enumerate(zip(pairs, indices.shape))]
     index = F.expand(indices, tuple(at))
     size = input.array.shape[d]
-    return F.gather(F.expand(input, tuple(wide)), d, F.where(F.lt(index, 0), F.add(index, size), index))
+    return F.gather(
+        F.expand(input, tuple(wide)), d, F.where(F.lt(index, 0), F.add(index, size), index)
+    )
 
 
 @composite(out=True)
@@ -535,7 +558,10 @@ def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"source.numel() = {source.array.size}, index.numel() = {index.array.size}"
         )
     if source.dtype is not self.dtype:
-        raise RuntimeError(f"put_(): self and source expected to have the same dtype, but got self.dtype = {self.dtype} and source.dtype = {source.dtype}")  # fmt: skip
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{self.dtype} and source.dtype = {source.dtype}"
+        )
     check_writable(self, (source,))
     flat, places = reshape(self, -1), [reshape(index, -1)]
     try:
@@ -585,7 +611,7 @@ def masked_scatter_(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return write_back(self, masked_scatter(self, mask, source), "masked_scatter_")
 
 
-@composite()
+@composite(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of elements that are not zero: (n, ndim) int64, or one vector per dimension."""
     if not as_tuple:
@@ -617,13 +643,13 @@ def _bare(input: Tensor) -> Tensor:
     return Tensor(input.array)
 
 
-@composite()
+@composite(out=True)
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy with `src` in place of `input.select(dim, index)`."""
     return _replaced("select_scatter", input, src, select_view(_bare(input), dim, index))
 
 
-@composite()
+@composite(out=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,
@@ -633,7 +659,7 @@ def slice_scatter(
     return _replaced("slice_scatter", input, src, F.slice(_bare(input), key))
 
 
-@composite()
+@composite(out=True)
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
@@ -642,7 +668,7 @@ def diagonal_scatter(
     return _replaced("diagonal_scatter", input, src, view)
 
 
-@composite()
+@composite(out=True)
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int],
     storage_offset: int | None = None,
@@ -659,7 +685,8 @@ def as_strided_scatter(
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write `src`, broadcast and cast, into this tensor's memory."""
     if not isinstance(src, Tensor):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")  # fmt: skip
+        kind = type(src).__name__
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {kind}")
     if src is self:
         return self
     check_writable(self, (src,))

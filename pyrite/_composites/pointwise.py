@@ -197,7 +197,7 @@ def where(
 ) -> Any:
     """`input` where `condition` holds, else `other`; alone, the indices where it holds."""
     if input is None and other is None:
-        return condition.nonzero(as_tuple=True)
+        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
     return F.where(condition, input, other)
 
 
@@ -226,7 +226,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
 
 @composite("fmi", out=True)
 def nan_to_num(
-    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
 ) -> Tensor:
     """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the dtype's limits)."""
     if not input.dtype.is_floating_point:

@@ -14,11 +14,16 @@ from ._register import composite
 
 Dims: TypeAlias = int | Sequence[int] | None
 
-# Results in pairs, under torch's names.
+
+def named(name: str, *fields: str) -> Any:
+    """The type of a result in parts, under the function's name."""
+    return namedtuple(name, fields)
+
+
 MAX, MIN, CUMMAX, CUMMIN = (
-    namedtuple(name, ("values", "indices")) for name in ("max", "min", "cummax", "cummin")
+    named(name, "values", "indices") for name in ("max", "min", "cummax", "cummin")
 )
-AMINMAX = namedtuple("aminmax", ("min", "max"))
+AMINMAX = named("aminmax", "min", "max")
 
 
 def pick(
@@ -27,21 +32,19 @@ def pick(
     """The elements at `indices` (whose `dim` has size 1) and the indices."""
     values = F.gather(input, dim, indices)
     if keepdim or not input.ndim:
-        return result(values, indices)  # type: ignore[no-any-return]
+        return result(values, indices)
     shape = list(input.shape)
     del shape[wrap_dim(dim, input.ndim)]
-    return result(F.reshape(values, tuple(shape)), F.reshape(indices, tuple(shape)))  # type: ignore[no-any-return]
+    return result(F.reshape(values, tuple(shape)), F.reshape(indices, tuple(shape)))
 
 
 # ---- sums, means, products
 
 
-def _in_dtype(
-    function: Any, input: Tensor, dtype: dtype_ | None, *args: Any
-) -> Tensor:
+def _in_dtype(function: Any, input: Tensor, dtype: dtype_ | None, *args: Any) -> Tensor:
     """Compute in `dtype` if one is given; the result has it too."""
     if dtype is None:
-        return function(input, *args)  # type: ignore[no-any-return]
+        return function(input, *args)
     out: Tensor = function(F.cast(input, dtype), *args)
     return out if out.dtype is dtype else F.cast(out, dtype)
 
@@ -141,7 +144,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 
 def _spread(op: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
-    """torch's older form with `unbiased`, also as the first argument, and the newer one."""
+    """The older form with `unbiased`, also as the first argument, and the newer one."""
     if isinstance(dim, bool):
         unbiased, dim = dim, None
     if correction is None:
@@ -155,7 +158,7 @@ def var(
     *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance over `dim`, divided by n - `correction` (default 1)."""
-    return _spread("var", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
+    return _spread("var", input, dim, unbiased, keepdim, correction)
 
 
 @composite(out=True)
@@ -164,7 +167,7 @@ def std(
     *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The standard deviation over `dim`, with n - `correction` (default 1)."""
-    return _spread("std", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
+    return _spread("std", input, dim, unbiased, keepdim, correction)
 
 
 @composite("f")

@@ -220,7 +220,8 @@ def movedim(input: Tensor, source: Dim, destination: Dim) -> Tensor:
     if len(old) != len(new):
         raise RuntimeError(
             "movedim: Invalid source or destination dims: source ("
-            f"{list(old)} dims) should contain the same number of dims as destination ({list(new)} dims)"
+            f"{list(old)} dims) should contain the same number of dims as destination "
+            f"({list(new)} dims)"
         )
     for name, dims in (("source", old), ("destination", new)):
         if len(set(dims)) != len(dims):
@@ -235,7 +236,9 @@ def movedim(input: Tensor, source: Dim, destination: Dim) -> Tensor:
 
 
 @composite(public="m")
-def expand(self: Tensor, *sizes: Any, size: Sequence[int] | None = None, implicit: bool = False) -> Tensor:  # fmt: skip
+def expand(
+    self: Tensor, *sizes: Any, size: Sequence[int] | None = None, implicit: bool = False
+) -> Tensor:
     """Dimensions of size 1 stretched without copying; -1 keeps a size."""
     target = ints("expand", sizes if size is None else (size,))
     if -1 in target:
@@ -283,7 +286,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
     for shape in given:
         for d, size in enumerate(shape, n - len(shape)):
             if size < 0:
-                raise RuntimeError(f"Trying to create tensor with negative dimension ({size}): ({size})")  # fmt: skip
+                raise RuntimeError(f"Trying to create tensor with negative dimension {size}")
             if size != 1 and out[d] not in (1, size):
                 raise RuntimeError(
                     "Shape mismatch: objects cannot be broadcast to a single shape: "
@@ -324,6 +327,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     shape = input.array.shape
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     d, first = wrap_dim(dim, len(shape)), operator.index(start)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
@@ -379,7 +384,9 @@ def _pieces(input: Tensor, sizes: list[int], dim: int) -> tuple[Tensor, ...]:
 
 
 @composite(name="split")
-def split(tensor: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None) -> tuple[Tensor, ...]:  # fmt: skip
+def split(
+    tensor: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
+) -> tuple[Tensor, ...]:
     """Pieces of `split_size` elements along `dim` (the last may be smaller), or of given sizes."""
     how = split_size_or_sections if split_size is None else split_size
     if isinstance(how, tuple | list):
@@ -436,7 +443,9 @@ def tensor_split(
     """Pieces along `dim`: an equal number of parts, or cut at the given indices."""
     how = next((h for h in (indices_or_sections, sections, indices) if h is not None), None)
     if not input.array.ndim:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")  # fmt: skip
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     if isinstance(how, Tensor):
         how = how.tolist()
     d = wrap_dim(dim, input.array.ndim)
@@ -498,7 +507,9 @@ def _atleast(
 
 atleast_1d = _atleast("atleast_1d", 1, lambda s: (1,))
 atleast_2d = _atleast("atleast_2d", 2, lambda s: (1, *(s or (1,))))
-atleast_3d = _atleast("atleast_3d", 3, lambda s: (1, s[0], 1) if len(s) == 1 else (*(s or (1, 1)), 1))
+atleast_3d = _atleast(
+    "atleast_3d", 3, lambda s: (1, s[0], 1) if len(s) == 1 else (*(s or (1, 1)), 1)
+)
 
 
 # ---- the tensor itself, and its own shape in place
@@ -552,7 +563,9 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
         raise RuntimeError("cannot resize variables that require grad")
     shape = ints("resize_", sizes)
     if min(shape, default=0) < 0:
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
     resize(self, shape)
     return self
 

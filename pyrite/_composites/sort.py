@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 from .._dtypes import int64
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
-from .reduce import pick
+from .reduce import named, pick
 
 SORT, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE = (
-    namedtuple(name, ("values", "indices"))
+    named(name, "values", "indices")
     for name in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode")
 )
-HISTOGRAM = namedtuple("histogram", ("hist", "bin_edges"))
+HISTOGRAM = named("histogram", "hist", "bin_edges")
 
 # ---- order
 
@@ -47,9 +46,7 @@ def msort(input: Tensor) -> Tensor:
 
 
 @composite(out=True)
-def topk(
-    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> Any:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The `k` largest (or smallest) elements along `dim` in order, and their indices."""
     return pick(input, F.topk_indices(input, k, dim, largest), dim, True, TOPK)
 
@@ -60,7 +57,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     axis = wrap_dim(dim, input.ndim)
     n = input.shape[axis] if input.ndim else 1
     if not 1 <= k <= n:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: got k={k} of {n}")  # fmt: skip
+        raise RuntimeError(
+            f"kthvalue(): selected number k out of range for dimension {dim}: got k={k} of {n}"
+        )
     order = F.topk_indices(input, k, dim, False)
     if input.ndim:
         order = F.slice(order, (slice(None),) * axis + (slice(k - 1, k),))
@@ -274,7 +273,7 @@ def unique_consecutive(
 
 def _bounds(input: Tensor, low: float, high: float, margin: float) -> tuple[float, float]:
     """The range of a histogram: that of the data if none is given, widened if it is a point."""
-    if low == high and math.prod(input.shape):
+    if low == high and input.shape.numel():
         low, high = F.amin(input).item(), F.amax(input).item()
     if low == high:
         low, high = low - margin, high + margin
@@ -320,8 +319,9 @@ def histogram(
 def _histogram(input: Tensor, edges: Tensor, weight: Tensor | None, density: bool) -> Any:
     """The histogram between given edges; the last part includes its upper edge."""
     x, last = F.reshape(input, (-1,)), edges.shape[0] - 1
-    place = F.where(F.eq(x, edges[last]), last, F.search_rows(edges, x, True, False))
-    inside = F.logical_and(F.ge(x, edges[0]), F.le(x, edges[last]))
+    low, high = F.slice(edges, (0,)), F.slice(edges, (last,))
+    place = F.where(F.eq(x, high), last, F.search_rows(edges, x, True, False))
+    inside = F.logical_and(F.ge(x, low), F.le(x, high))
     place = F.where(inside, place, 0)  # the count of what is outside is cut off
     weights = F.ones_like(x) if weight is None else F.reshape(weight, (-1,))
     hist = F.slice(F.bincount(place, weights, last + 1), (slice(1, None),))

@@ -65,9 +65,7 @@ def relu_grad(xp: Any, grad: Array, output: Array) -> Array:
 
 
 relu.vjp(input=lambda F, g, out: F.relu_grad(g, out))
-relu_grad.vjp(
-    grad=lambda F, g, output: F.relu_grad(g, output), output=lambda F, g: F.zeros_like(g)
-)
+relu_grad.vjp(grad=lambda F, g, output: F.relu_grad(g, output), output=lambda F, g: F.zeros_like(g))
 
 
 @op(kind="pointwise", onnx="LeakyRelu", public="", aliases=("nn.functional.leaky_relu_",))
@@ -76,9 +74,7 @@ def leaky_relu(xp: Any, input: Array, negative_slope: float = 0.01) -> Array:
     return xp.where(input > 0, input, input * negative_slope)
 
 
-leaky_relu.vjp(
-    input=lambda F, g, input, negative_slope: F.where(input > 0, g, g * negative_slope)
-)
+leaky_relu.vjp(input=lambda F, g, input, negative_slope: F.where(input > 0, g, g * negative_slope))
 
 
 @op(kind="pointwise", public="", aliases=("nn.functional.hardtanh_",))

@@ -18,7 +18,7 @@ Ints = tuple[int, ...]
 
 
 def _out_of_range(index: Any, size: int, dim: int, least: int = 0) -> IndexError:
-    """torch's error for the first index outside of [least, size)."""
+    """The error of torch for the first index outside of [least, size)."""
     bad = index[(index < least) | (index >= size)].reshape(-1)[0]
     return IndexError(f"index {int(bad)} is out of bounds for dimension {dim} with size {size}")
 
@@ -40,7 +40,7 @@ def _checked(xp: Any, index: Any, size: int, dim: int) -> Any:
 
 
 def _explained(input: Any, indices: Any, dims: Ints, error: IndexError) -> IndexError:
-    """torch's words for what went wrong with an index."""
+    """The words of torch for what went wrong with an index."""
     for d, index in zip(dims, indices, strict=True):
         n = input.shape[d]
         if index.size and (int(index.min()) < -n or int(index.max()) >= n):
@@ -199,9 +199,7 @@ def gather(xp: Any, input: Array, dim: int, index: Array) -> Array:
     return xp.take(input.reshape(-1), places).reshape(index.shape)
 
 
-gather.vjp(
-    input=lambda F, g, dim, index, input_shape: F.gather_grad(g, dim, index, input_shape)
-)
+gather.vjp(input=lambda F, g, dim, index, input_shape: F.gather_grad(g, dim, index, input_shape))
 
 
 @op(kind="move", public="")
@@ -296,7 +294,9 @@ def _extreme_grads(
     if not include_self:
         kept = F.scatter(kept, dim, index, F.blank(kept, ()))
     chosen = F.eq(src, F.gather(out, dim, index))
-    count = F.scatter(F.mul(F.ones_like(out), kept), dim, index, F.mul(F.ones_like(src), chosen), True)
+    count = F.scatter(
+        F.mul(F.ones_like(out), kept), dim, index, F.mul(F.ones_like(src), chosen), True
+    )
     share = F.div(g, count)
     return F.mul(share, kept), F.mul(F.gather(share, dim, index), chosen)
 
@@ -314,9 +314,7 @@ def _prod_grads(
     others = F.scatter_fold(
         input, dim, index, F.where(single, F.ones_like(src), src), "prod", include_self
     )
-    usual = F.div(
-        F.gather(F.mul(g, out), dim, index), F.where(zero, F.ones_like(src), src)
-    )
+    usual = F.div(F.gather(F.mul(g, out), dim, index), F.where(zero, F.ones_like(src), src))
     return to_self, F.where(single, F.gather(F.mul(g, others), dim, index), usual)
 
 
@@ -332,4 +330,3 @@ def nonzero(xp: Any, input: Array) -> Array:
     if not input.ndim:
         return xp.nonzero(input.reshape(1))[0].reshape(-1, 1)[:, :0]
     return xp.stack(xp.nonzero(input), 1).astype("int64", copy=False)
-

@@ -61,7 +61,11 @@ div.vjp(input=lambda g, other: g / other, other=lambda g, other, out: -(g * (out
 
 
 def _refuse_zero(other: Any) -> None:
-    if getattr(other, "dtype", None) is not None and other.dtype.kind in "iu" and (other == 0).any():
+    if (
+        getattr(other, "dtype", None) is not None
+        and other.dtype.kind in "iu"
+        and (other == 0).any()
+    ):
         raise RuntimeError("ZeroDivisionError: integer division by zero")
 
 
@@ -130,7 +134,7 @@ sign.vjp(input=lambda F, g: F.zeros_like(g))
 @op(kind="pointwise", onnx="Pow", autocast="float32", domain=[(0.1, None), (None, None)])
 def pow(xp: Any, input: Array, exponent: Array) -> Array:
     """`input ** exponent`; RuntimeError for integers to a negative integer power."""
-    if type(exponent) is float:
+    if isinstance(exponent, float | int):
         return input**exponent  # takes NumPy's short ways for squares and roots
     if exponent.ndim and exponent.dtype.kind == "i":
         return _whole_power(xp, input, exponent)
@@ -204,7 +208,7 @@ reciprocal.vjp(input=lambda g, out: -(g * (out * out)))
 
 @op(kind="pointwise", dtypes="float", onnx="Exp", autocast="float32")
 def exp(xp: Any, input: Array) -> Array:
-    """e to the power of each element."""
+    """Powers of e: `e ** input`."""
     return xp.exp(input)
 
 
@@ -280,7 +284,9 @@ logaddexp.vjp(
 )
 
 
-@op(kind="pointwise", dtypes="float", aliases=("special.xlogy",), domain=[(None, None), (0.1, None)])
+@op(
+    kind="pointwise", dtypes="float", aliases=("special.xlogy",), domain=[(None, None), (0.1, None)]
+)
 def xlogy(xp: Any, input: Array, other: Array) -> Array:
     """`input * log(other)`, and 0 where `input` is 0 and `other` is not NaN."""
     product = xp.multiply(input, xp.log(other))

@@ -19,7 +19,7 @@ def axes(dim: Dims, ndim: int) -> int | tuple[int, ...] | None:
     """`dim` as an array library's axis; IndexError out of range, RuntimeError if one repeats."""
     if dim is None:
         return None
-    if not isinstance(dim, tuple | list):
+    if isinstance(dim, int):
         axis = wrap_dim(dim, ndim)
         return axis if ndim else None
     wrapped = tuple([wrap_dim(d, ndim) for d in dim])
@@ -88,7 +88,9 @@ def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     return input.sum(axis=axes(dim, input.ndim), dtype=kind, keepdims=keepdim)
 
 
-sum.vjp(input=lambda F, g, dim, keepdim, input_shape: expand_reduced(F, g, dim, keepdim, input_shape))
+sum.vjp(
+    input=lambda F, g, dim, keepdim, input_shape: expand_reduced(F, g, dim, keepdim, input_shape)
+)
 
 
 @op(kind="reduce", public="", onnx="ReduceMean")

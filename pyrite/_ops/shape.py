@@ -44,7 +44,7 @@ view.vjp(input=lambda F, g, input_shape: F.reshape(g, input_shape))
 
 
 def _size_error(input: Any, size: Ints) -> RuntimeError | None:
-    """torch's error for a size that does not hold the input's elements."""
+    """The error of torch for a size that does not hold the input's elements."""
     wrong = [n for n in size if n < 0]
     known = math.prod(n for n in size if n >= 0)
     if min(wrong, default=0) < -1:
@@ -79,13 +79,16 @@ def view_dtype(xp: Any, input: Array, dtype: dtype) -> Array:
     kind, old = dtype.numpy, input.dtype.itemsize
     if kind.itemsize == old:
         return input.view(kind)
-    what = f"self.size(-1) must be divisible by {kind.itemsize // old or 1} to view {input.dtype} as {dtype}"  # fmt: skip
+    what = f"to view {input.dtype} as {dtype} (different element sizes)"
     if not input.ndim:
-        raise RuntimeError(f"self.dim() cannot be 0 to view {input.dtype} as {dtype} (different element sizes)")  # fmt: skip
+        raise RuntimeError(f"self.dim() cannot be 0 {what}")
     if input.shape[-1] * old % kind.itemsize:
-        raise RuntimeError(f"{what}, but got {input.shape[-1]}")
+        ratio = kind.itemsize // old
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {ratio} {what}, but got {input.shape[-1]}"
+        )
     if input.strides[-1] != old:
-        raise RuntimeError(f"self.stride(-1) must be 1 to view {input.dtype} as {dtype}")
+        raise RuntimeError(f"self.stride(-1) must be 1 {what}")
     return input.view(kind)
 
 
@@ -152,7 +155,7 @@ def slice(xp: Any, input: Array, index: tuple[Any, ...]) -> Array:
 
 
 def _bounds_error(shape: Ints, index: tuple[Any, ...]) -> IndexError:
-    """torch's error for the first integer that is out of range."""
+    """The error of torch for the first integer that is out of range."""
     named = [i for i in index if i is not None]
     if not shape:
         return IndexError(
@@ -248,9 +251,7 @@ def _strided(xp: Any, memory: Any, size: Ints, stride: Ints, offset: int) -> Any
 
 
 @op(kind="view", public="")
-def as_strided(
-    xp: Any, input: Array, size: Ints, stride: Ints, offset: int, layout: Ints
-) -> Array:
+def as_strided(xp: Any, input: Array, size: Ints, stride: Ints, offset: int, layout: Ints) -> Array:
     """The input's memory under any size and strides; `offset` counts from its first element.
 
     `layout` is the strides of the input; an array of other strides (a gradient) is laid out anew.
@@ -284,16 +285,14 @@ def restride(xp: Any, g: Array, source: tuple[Ints, int], target: tuple[Ints, In
     return _strided(xp, memory, size, to, start).copy()
 
 
-restride.vjp(
-    g=lambda F, g, g_shape, source, target: F.restride(g, target[1:], (g_shape, *source))
-)
+restride.vjp(g=lambda F, g, g_shape, source, target: F.restride(g, target[1:], (g_shape, *source)))
 
 
 @op(kind="view", outputs="*")
 def unbind(xp: Any, input: Array, dim: int = 0) -> tuple[Array, ...]:
     """The slices along `dim`, which is removed."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     lead = (builtins.slice(None),) * wrap_dim(dim, input.ndim)
     return tuple([input[(*lead, i, ...)] for i in range(input.shape[dim])])
 
@@ -476,7 +475,9 @@ def flip(xp: Any, input: Array, dims: Ints) -> Array:
     try:
         return xp.flip(input, dims).copy()
     except ValueError:
-        raise RuntimeError(f"flip(): a dim appears multiple times in the list of dims {dims}") from None  # fmt: skip
+        raise RuntimeError(
+            f"flip(): a dim appears multiple times in the list of dims {dims}"
+        ) from None
 
 
 flip.vjp(input=lambda F, g, dims: F.flip(g, dims))
@@ -598,10 +599,10 @@ def accumulate(xp: Any, total: Array, value: Array) -> None:
     total += value
 
 
-@op(kind="create", public="")
-def constant(xp: Any) -> Array:
-    """The history of a tensor overwritten with constants: no gradient flows on."""
-    return xp.zeros(())
+@op(kind="move", public="")
+def constant(xp: Any, input: Array) -> Array:
+    """Zeros of the same shape: the history of a tensor overwritten with constants."""
+    return xp.zeros(input.shape, input.dtype)
 
 
-constant.vjp_joint(lambda g: ())
+constant.vjp(input=lambda F, g: F.zeros_like(g))

@@ -88,7 +88,11 @@ def mode_indices(xp: Any, input: Array, dim: int = -1) -> Array:
     ranked = xp.take_along_axis(rows, order, axis=-1)
     places = xp.arange(rows.shape[-1])
     fresh = xp.concatenate(
-        [xp.ones_like(places[:1] + ranked[..., :1], dtype=bool), ranked[..., 1:] != ranked[..., :-1]], -1
+        [
+            xp.ones_like(places[:1] + ranked[..., :1], dtype=bool),
+            ranked[..., 1:] != ranked[..., :-1],
+        ],
+        -1,
     )
     starts = _running_maximum(xp, xp.where(fresh, places, 0))
     longest = xp.argmax(places - starts, axis=-1, keepdims=True)

@@ -67,7 +67,7 @@ def _scaled_tail(xp: Any, a: Any) -> Any:
 
 
 def _tail(xp: Any, a: Any) -> Any:
-    """erfc of a >= 0.75."""
+    """The function erfc, of a >= 0.75."""
     a = xp.minimum(a, 28.0)
     return _square_exp(xp, a, -1.0) * _scaled_tail(xp, a)
 
@@ -175,7 +175,7 @@ ndtri.vjp(input=lambda F, g, out: g * (F.exp(out * out * 0.5) * math.sqrt(2 * ma
 
 
 def _fraction(xp: Any, x: Any) -> Any:
-    """pi times the signed distance to the nearest integer."""
+    """The number pi times the signed distance to the nearest integer."""
     return math.pi * (x - xp.rint(x))
 
 
@@ -287,7 +287,13 @@ def polygamma_of(xp: Any, input: Array, order: int) -> Array:
 polygamma_of.vjp(input=lambda F, g, input, order: g * F.polygamma_of(input, order + 1))
 
 
-@op(kind="pointwise", dtypes="float", domain=[(1.1, None), (0.1, None)], public="", aliases=("special.zeta",))
+@op(
+    kind="pointwise",
+    dtypes="float",
+    domain=[(1.1, None), (0.1, None)],
+    public="",
+    aliases=("special.zeta",),
+)
 def zeta(xp: Any, input: Array, other: Array) -> Array:
     """Hurwitz's zeta function: the sum of `(other + k)**-input` over k >= 0."""
     return _wide(_zeta, xp, input + 0 * other, other + 0 * input)

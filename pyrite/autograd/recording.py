@@ -204,13 +204,14 @@ class _Caller:
             lines.append("        if t is not None: storage_of(t).version += 1")
         return [*lines, "    return None"]
 
+    def targets(self) -> list[str]:
+        """The inputs that have a derivative."""
+        assert self.plan is not None
+        return [n for n in self.arrays if self.plan.joint or n in self.plan.formulas]
+
     def condition(self) -> str:
         """Source of the test whether to record."""
-        assert self.plan is not None
-        targets = self.arrays if self.plan.joint else [
-            n for n in self.arrays if n in self.plan.formulas
-        ]  # fmt: skip
-        test = " or ".join(f"r_{n}" for n in targets)
+        test = " or ".join(f"r_{n}" for n in self.targets())
         if any(p.name == "dtype" for p in self.op.params):
             return f"mode == 0 and ({test}) and z.dtype.kind not in 'biu'"
         return f"mode == 0 and ({test})"
@@ -243,6 +244,16 @@ class _Caller:
         if not self.plan.saved:
             return "()"
         return f"({', '.join(self.entry(n, u) for n, u in self.plan.saved.items())},)"
+
+    def saved_output(self, name: str, tensor: str, array: str) -> list[str]:
+        """Source of the entry of a visible output, if a formula that names it will run."""
+        assert self.plan is not None
+        make = f"w = {tensor}.storage = Storage({array}); s_{name} = ({array}, w, 0)"
+        users = self.plan.saved[name]
+        if users.issuperset(self.targets()):
+            return [f"        {make}"]
+        needed = " or ".join(f"r_{u}" for u in sorted(users))
+        return [f"        if {needed}: {make}", f"        else: s_{name} = None"]
 
     def entry(self, name: str, users: set[str]) -> str:
         """Source of one saved entry; arrays only if a formula that names them will run."""
@@ -295,7 +306,7 @@ class _Caller:
         lines.append(f"    if {self.condition().replace('z.dtype', f'{z}.dtype')}:")
         lines += [f"        {s}" for s in self.node(f"{z}.shape", f"{z}.dtype")]
         if name in self.plan.saved:
-            lines.append(f"        w = o.storage = Storage({z}); s_{name} = ({z}, w, 0)")
+            lines += self.saved_output(name, "o", z)
         lines.append(f"        n.saved = {self.saved()}")
         lines.append("        o.node = n; o._requires_grad = True")
         lines.append("    else: o.node = None; o._requires_grad = False")
@@ -322,9 +333,7 @@ class _Caller:
         lines.append(f"    if {self.condition()}:")
         for i, v in enumerate(self.visible):
             if v in self.plan.saved:
-                lines.append(
-                    f"        w = o_{v}.storage = Storage(z[{i}]); s_{v} = (z[{i}], w, 0)"
-                )
+                lines += self.saved_output(v, f"o_{v}", f"z[{i}]")
         shapes = ", ".join(f"z[{i}].shape" for i in range(k))
         kinds = ", ".join(f"z[{i}].dtype" for i in range(k))
         lines += [f"        {s}" for s in self.node(f"({shapes},)", f"({kinds},)")]

@@ -7,7 +7,6 @@ loads a `Backend` subclass; it is imported when a device of its name is first as
 from __future__ import annotations
 
 import threading
-from importlib.metadata import entry_points
 from typing import Any
 
 from .. import _device
@@ -48,10 +47,16 @@ def of(array: Any) -> Backend:
     return found
 
 
+def _entry_points() -> dict[str, Any]:
+    """Backends of other packages by name; the import costs too much for start-up."""
+    from importlib.metadata import entry_points
+
+    return {e.name: e for e in entry_points(group="pyrite.backends")}
+
+
 def names() -> list[str]:
     """Device types with a backend, loaded or installed."""
-    installed = {e.name for e in entry_points(group="pyrite.backends")}
-    return sorted({"cpu", "cuda"} | installed | set(_by_name))
+    return sorted({"cpu", "cuda", *_entry_points(), *_by_name})
 
 
 def available(name: str) -> bool:
@@ -74,7 +79,8 @@ def _load(name: str) -> Backend:
             from .cupy import load
 
             return register(load())
-        for entry in entry_points(group="pyrite.backends", name=name):
+        entry = _entry_points().get(name)
+        if entry is not None:
             return register(entry.load()())
     raise RuntimeError(
         f"no backend for device type '{name}': known are {', '.join(names())}; a package offers "

@@ -8,11 +8,10 @@ import numpy as np
 
 from . import _math as m
 from ._jit import Doubles, Ints, Matrix, Vector, loop
-from ._math import ONE, ZERO
+from ._math import ZERO
 from ._registry import F32, I64, Array, dense, kernel, like, rows
 
 MIN = 256
-NO_WEIGHT = np.ones(1, F32)
 
 
 @loop("contract", "reassoc")
@@ -21,7 +20,7 @@ def cross_entropy_rows(
     weights: Doubles, log_sums: Vector, lo: int, hi: int,
 ) -> None:  # fmt: skip
     """Per row its loss, its weight (NaN: target out of range) and its log-sum-exp."""
-    classes, weighted = x.shape[1], weight.size > 1
+    classes = x.shape[1]
     for r in range(lo, hi):
         row, label = x[r], target[r]
         top, total = m.largest(row), ZERO
@@ -35,13 +34,13 @@ def cross_entropy_rows(
         if label < 0 or label >= classes:
             weights[r] = np.nan
             continue
-        w = weight[label] if weighted else ONE
+        w = weight[label]
         weights[r] = w
         loss = w * (m.minus(top, row[label]) + shift) if w != 0 else ZERO
         if smoothing > 0:
             even = ZERO
             for j in range(classes):
-                even += (weight[j] if weighted else ONE) * (m.minus(top, row[j]) + shift)
+                even += weight[j] * (m.minus(top, row[j]) + shift)
             losses[r] = loss * (1 - smoothing) + even * (smoothing / classes)
         else:
             losses[r] = loss
@@ -53,17 +52,15 @@ def cross_entropy_grad_rows(
     log_sums: Vector, out: Matrix, lo: int, hi: int,
 ) -> None:  # fmt: skip
     """Per row scale * d(loss)/d(logits); `scale` has one element or one per row."""
-    classes, weighted = x.shape[1], weight.size > 1
+    classes = x.shape[1]
     even = np.float32(smoothing / classes)
-    all_weights = np.float32(classes)
-    if weighted:
-        all_weights = np.float32(m.total(weight))
+    all_weights = np.float32(m.total(weight))
     for r in range(lo, hi):
         row, into, label = x[r], out[r], target[r]
         factor = scale[r] if scale.size > 1 else scale[0]
         own = ZERO
         if label != ignore:
-            own = np.float32(1 - smoothing) * (weight[label] if weighted else ONE)
+            own = np.float32(1 - smoothing) * weight[label]
         if label == ignore or (own == 0 and even == 0):
             for j in range(classes):
                 into[j] = ZERO
@@ -73,7 +70,7 @@ def cross_entropy_grad_rows(
             into[j] = spread * m.exp(row[j] - log_sums[r])
         if smoothing > 0:
             for j in range(classes):
-                into[j] -= factor * even * (weight[j] if weighted else ONE)
+                into[j] -= factor * even * weight[j]
         into[label] -= factor * own
 
 
@@ -90,9 +87,8 @@ def _covers(input: Array, target: Array, weight: Array | None) -> bool:
     )
 
 
-def _weight(weight: Array | None) -> Array:
-    # A vector of one element says "none": with one class any weight cancels or is 1.
-    return NO_WEIGHT if weight is None else weight
+def _weight(weight: Array | None, classes: int) -> Array:
+    return np.ones(classes, F32) if weight is None else weight
 
 
 @kernel("cross_entropy_index", MIN)
@@ -104,12 +100,12 @@ def cross_entropy_index(
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> Any:
-    if not _covers(input, target, weight) or input.shape[1] < 2:
+    if not _covers(input, target, weight):
         return NotImplemented
     n, classes = input.shape
     losses, weights, log_sums = np.empty(n), np.empty(n), np.empty(n, F32)
     cross_entropy_rows(
-        n, rows(n, 2 * classes), input, target, _weight(weight), ignore_index,
+        n, rows(n, 2 * classes), input, target, _weight(weight, classes), ignore_index,
         float(label_smoothing), losses, weights, log_sums,
     )  # fmt: skip
     total = weights.sum()
@@ -132,7 +128,7 @@ def cross_entropy_index_grad(
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> Any:
-    if not _covers(input, target, weight) or input.shape[1] < 2 or not dense(grad):
+    if not _covers(input, target, weight) or not dense(grad):
         return NotImplemented
     n, classes = input.shape
     if reduction == "mean":
@@ -141,7 +137,7 @@ def cross_entropy_index_grad(
         grad = np.asarray(grad / total, F32)
     out = like(input)
     cross_entropy_grad_rows(
-        n, rows(n, 2 * classes), grad.reshape(-1), input, target, _weight(weight), ignore_index,
-        float(label_smoothing), log_sum_exp, out,
+        n, rows(n, 2 * classes), grad.reshape(-1), input, target, _weight(weight, classes),
+        ignore_index, float(label_smoothing), log_sum_exp, out,
     )  # fmt: skip
     return out

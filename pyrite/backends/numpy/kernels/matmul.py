@@ -16,7 +16,7 @@ import numpy as np
 
 from . import _math as m
 from ._jit import Matrix, Vector, loop
-from ._registry import F32, F64, Array, kernel
+from ._registry import F32, F64, Array, kernel, rows
 
 BOTH = ("float32", "float64")
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS works on one thread
@@ -25,30 +25,28 @@ PANEL = 128  # rows or columns of a panel, at least
 
 @loop(kinds=BOTH)
 def row_panels(
-    gemm: int, a: Matrix, b: Matrix, ta: bool, tb: bool, bias: Vector, out: Matrix, lo: int, hi: int
+    gemm: int, a: Matrix, b: Matrix, ta: bool, tb: bool, out: Matrix, lo: int, hi: int
 ) -> None:  # fmt: skip
     depth = a.shape[0] if ta else a.shape[1]
     at = (a, 0, lo) if ta else (a, lo, 0)
     m.gemm(gemm, (ta, tb), (hi - lo, out.shape[1], depth), at, (b, 0, 0), (out, lo, 0))
-    for r in range(lo, hi):
-        row = out[r]
-        for j in range(bias.size):
-            row[j] += bias[j]
 
 
 @loop(kinds=BOTH)
 def column_panels(
-    gemm: int, a: Matrix, b: Matrix, ta: bool, tb: bool, bias: Vector, out: Matrix, lo: int, hi: int
+    gemm: int, a: Matrix, b: Matrix, ta: bool, tb: bool, out: Matrix, lo: int, hi: int
 ) -> None:  # fmt: skip
     depth = a.shape[0] if ta else a.shape[1]
     at = (b, lo, 0) if tb else (b, 0, lo)
     m.gemm(gemm, (ta, tb), (out.shape[0], hi - lo, depth), (a, 0, 0), at, (out, 0, lo))
-    if bias.size:
-        part = bias[lo:hi]
-        for r in range(out.shape[0]):
-            row = out[r, lo:hi]
-            for j in range(part.size):
-                row[j] += part[j]
+
+
+@loop(kinds=BOTH)
+def add_bias(bias: Vector, out: Matrix, lo: int, hi: int) -> None:
+    for r in range(lo, hi):
+        row = out[r]
+        for j in range(row.size):
+            row[j] += bias[j]
 
 
 class Blas:
@@ -94,18 +92,18 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
         return NotImplemented
     if bias is not None and not (bias.dtype is a.dtype and bias.shape == (width,)):
         return NotImplemented
-    out, added = np.empty((height, width), a.dtype), np.empty(0, a.dtype)
-    if bias is not None:
-        added = np.ascontiguousarray(bias)
+    out, double = np.empty((height, width), a.dtype), a.dtype is F64
     n, run = max(height, width), row_panels if height >= width else column_panels
     before = library.get_threads()
     library.set_threads(1)
     try:
-        run[a.dtype is F64](
-            n, max(PANEL, -(-n // 256) * 16), gemm, left[0], right[0], left[1], right[1], added, out
+        run[double](
+            n, max(PANEL, -(-n // 256) * 16), gemm, left[0], right[0], left[1], right[1], out
         )
     finally:
         library.set_threads(before)
+    if bias is not None:
+        add_bias[double](height, rows(height, width), np.ascontiguousarray(bias), out)
     return out
 
 
