@@ -61,7 +61,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             f"{tensor.dtype}; convert it with .long()"
         )
     low, high = (
-        (int(tensor.array.min()), int(tensor.array.max())) if tensor.array.size else (0, -1)
+        (tensor.array.min().item(), tensor.array.max().item()) if tensor.array.size else (0, -1)
     )
     if low < 0:
         raise RuntimeError(f"Class values must be non-negative, got {low}")

@@ -12,17 +12,15 @@ from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
 from .._errors import wrap_dim
 from .._inplace import (
-    check_partial_overlap,
     check_writable,
     overwrite,
     recorded,
     write_back,
 )  # fmt: skip
-from .._storage import steps
 from .._tensor import F, Tensor
 from ._register import composite
-from .shape import as_strided, expand, reshape
-from .shape import select as select_view
+from .shape import reshape
+from .write import copy_, plain_slice
 
 Advanced = list[tuple[int, Tensor]]
 WHOLE = slice(None)
@@ -48,7 +46,9 @@ def getitem(self: Tensor, key: Any) -> Tensor:
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """`x[key] = value`: writes into the memory of `x`, a number or a tensor that broadcasts."""
     if isinstance(key, Tensor) and _is_mask_fill(self, key, value):
-        self.masked_fill_(key.reshape(key.shape + (1,) * (self.ndim - key.ndim)), value)
+        mask = F.view(key, key.array.shape + (1,) * (self.array.ndim - key.array.ndim))
+        check_writable(self)
+        write_back(self, F.where(mask, _scalar(self, value), self), "__setitem__")
         return
     basic, advanced = _parse(self, key)
     target = self if basic is None else F.slice(self, basic)
@@ -59,7 +59,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if number is not None:
         value = _scalar(self, number)
     elif advanced and value.ndim == 0 and value.device != self.device:
-        value = value.to(self.device)
+        value = F.to_device(value, self.device, value.device)
     if advanced:
         dims = tuple([d for d, _ in advanced])
         _index_put(target, [t for _, t in advanced], dims, _unpadded(value, None), False)
@@ -140,7 +140,7 @@ def _plain_item(self: Tensor, item: Any) -> Any:
     if item is None or item is Ellipsis or type(item) is int:
         return item
     if isinstance(item, slice):
-        return _plain_slice(item)
+        return WHOLE if item == WHOLE else plain_slice(item.start, item.stop, item.step)
     if isinstance(item, Tensor):
         if (
             item.array.ndim == 0
@@ -157,17 +157,6 @@ def _plain_item(self: Tensor, item: Any) -> Any:
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
         f"indices (got {type(item).__name__})"
     )
-
-
-def _plain_slice(item: slice) -> slice:
-    if item == WHOLE:
-        return WHOLE
-    start, stop, step = [
-        v if v is None else operator.index(v) for v in (item.start, item.stop, item.step)
-    ]
-    if step is not None and step <= 0:
-        raise ValueError("step must be greater than zero; use flip() to reverse a dimension")
-    return slice(start, stop, step)
 
 
 def _as_index(self: Tensor, item: Any) -> Tensor:
@@ -194,7 +183,7 @@ def _consumed(item: Any) -> int:
 def _index_tensors(self: Tensor, item: Tensor, dim: int) -> list[Tensor]:
     """Integer index tensors on the device of `self`, one per dimension that the item indexes."""
     if item.device != self.device:
-        item = item.to(self.device)
+        item = F.to_device(item, self.device, item.device)
     if not _is_mask(item):
         if item.dtype not in (int64, int32):
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
@@ -623,118 +612,3 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 def argwhere(input: Tensor) -> Tensor:
     """The indices of elements that are not zero: (n, ndim) int64."""
     return F.nonzero(input)
-
-
-# ---- a copy with one view replaced
-
-
-def _replaced(name: str, input: Tensor, src: Tensor, view: Tensor) -> Tensor:
-    if view.array.shape != src.array.shape:
-        raise RuntimeError(
-            f"{name}: expected src to have a size equal to the slice of self. src size = "
-            f"{list(src.shape)}, slice size = {list(view.shape)}"
-        )
-    src = src if src.dtype is input.dtype else F.cast(src, input.dtype)
-    return F.view_scatter(input, src, steps(view.cut.chain))  # type: ignore[union-attr]
-
-
-def _bare(input: Tensor) -> Tensor:
-    """The input's memory with no history, to cut a view from."""
-    return Tensor(input.array)
-
-
-@composite(out=True)
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """A copy with `src` in place of `input.select(dim, index)`."""
-    return _replaced("select_scatter", input, src, select_view(_bare(input), dim, index))
-
-
-@composite(out=True)
-def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
-    step: int = 1,
-) -> Tensor:  # fmt: skip
-    """A copy with `src` in place of `input[start:end:step]` along `dim`."""
-    key = (WHOLE,) * wrap_dim(dim, input.array.ndim) + (_plain_slice(slice(start, end, step)),)
-    return _replaced("slice_scatter", input, src, F.slice(_bare(input), key))
-
-
-@composite(out=True)
-def diagonal_scatter(
-    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
-) -> Tensor:
-    """A copy with `src` in place of a diagonal."""
-    view = F.diagonal(_bare(input), offset, dim1, dim2)
-    return _replaced("diagonal_scatter", input, src, view)
-
-
-@composite(out=True)
-def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int],
-    storage_offset: int | None = None,
-) -> Tensor:  # fmt: skip
-    """A copy with `src` in place of `input.as_strided(size, stride, storage_offset)`."""
-    view = as_strided(_bare(input), size, stride, storage_offset)
-    return _replaced("as_strided_scatter", input, src, view)
-
-
-# ---- whole writes
-
-
-@composite(public="m", name="copy_")
-def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Write `src`, broadcast and cast, into this tensor's memory."""
-    if not isinstance(src, Tensor):
-        kind = type(src).__name__
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {kind}")
-    if src is self:
-        return self
-    check_writable(self, (src,))
-    if src.device != self.device:
-        src = src.to(self.device)
-    check_partial_overlap(self, (src,))
-    if recorded(self, src):
-        out = F.cast(src, self.dtype) if src.dtype is not self.dtype else src
-        return write_back(self, F.expand(out, self.array.shape), "copy_")
-    value = src if src.array.shape == self.array.shape else expand(src, self.array.shape)
-    return overwrite(self, value)
-
-
-@composite(name="fill_")
-def fill_(self: Tensor, value: Any) -> Tensor:
-    """Set all elements to one number (or to a 0-d tensor, with its gradient)."""
-    if not isinstance(value, Tensor):
-        return overwrite(self, value)
-    if value.array.ndim:
-        raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} "
-            "dimensions."
-        )
-    return copy_(self, value)
-
-
-@composite(public="f")
-def fill(input: Tensor, value: Any) -> Tensor:
-    """A tensor like `input` with all elements one value."""
-    return fill_(F.clone(input), value)
-
-
-@composite(name="zero_")
-def zero_(self: Tensor) -> Tensor:
-    """Set all elements to zero."""
-    return overwrite(self, 0)
-
-
-@composite(public="m", name="fill_diagonal_")
-def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
-    """Set the main diagonal, which starts anew below a tall matrix if `wrap`."""
-    shape, strides = self.array.shape, self.stride()
-    if len(shape) < 2:
-        raise RuntimeError("dimensions must larger than 1")
-    if len(shape) > 2 and len(set(shape)) > 1:
-        raise RuntimeError("all dimensions of input must be of equal length")
-    n = min(shape)
-    if wrap and len(shape) == 2 and shape[0] > shape[1]:
-        n = -(-shape[0] * shape[1] // (shape[1] + 1))
-    fill_(as_strided(self, (n,), (sum(strides),)), fill_value)
-    return self

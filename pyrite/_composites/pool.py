@@ -308,7 +308,8 @@ def _max_unpool(
                 f"{stride} away from the default {list(sizes)}"
             )
         sizes = wanted
-    if places.array.size and not 0 <= int(places.array.min()) <= int(places.array.max()) < prod(sizes):
+    where = places.array
+    if where.size and not 0 <= where.min().item() <= where.max().item() < prod(sizes):
         raise RuntimeError(
             f"Found an invalid max index: indices must lie in [0, {prod(sizes)}) for an output of "
             f"size {list(sizes)}"

@@ -15,7 +15,7 @@ def checked_indices(indices: Any, size: int, what: str) -> Any:
             f"int32), but got {indices.dtype}; convert it with .long()"
         )
     if indices.size:
-        low, high = int(indices.min()), int(indices.max())
+        low, high = indices.min().item(), indices.max().item()
         if low < 0 or high >= size:
             raise IndexError(
                 f"index out of range in self: {what} has {size} rows, valid indices are 0 to "

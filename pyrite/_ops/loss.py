@@ -14,7 +14,7 @@ def _classes(xp: Any, target: Any, count: int, ignore_index: int) -> tuple[Any, 
     wrong = (index < 0) | (index >= count)
     if bool(wrong.any()):
         raise IndexError(
-            f"Target {int(target[wrong][0])} is out of bounds: there are {count} classes, so class "
+            f"Target {target[wrong][0].item()} is out of bounds: there are {count} classes, so class "
             f"indices must lie in [0, {count - 1}] (or be ignore_index={ignore_index})"
         )
     return index, kept

@@ -13,7 +13,7 @@ from typing import Any
 from .table import Array, Arrays, op
 
 
-def _rows(*lists: Arrays) -> Iterator[tuple[Array | None, ...]]:
+def _rows(*lists: Arrays) -> Iterator[tuple[Array, ...]]:
     """The arrays that belong to one parameter, none 0-d; None for an unused list."""
     for i in range(len(lists[0])):
         yield tuple(_at_least_1d(arrays[i]) if arrays else None for arrays in lists)

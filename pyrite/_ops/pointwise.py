@@ -121,7 +121,9 @@ abs.vjp(input=lambda F, g, input: g * F.sign(input))
 
 @op(kind="pointwise", onnx="Sign", aliases=("sgn",))
 def sign(xp: Any, input: Array) -> Array:
-    """-1, 0 or 1."""
+    """-1, 0 or 1; 0 for NaN."""
+    if input.dtype.kind == "f":
+        return (input > 0).astype(input.dtype) - (input < 0).astype(input.dtype)
     return input.copy() if input.dtype.kind == "b" else xp.sign(input)
 
 

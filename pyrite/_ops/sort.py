@@ -188,7 +188,7 @@ def bincount(xp: Any, input: Array, weights: Array | None = None, minlength: int
 
     1-d `input` of non-negative integers; int64, or the dtype of `weights` (float64 for integers).
     """
-    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.size and int(input.min()) < 0):
+    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.size and input.min().item() < 0):
         raise RuntimeError(
             "bincount only supports 1-d non-negative integral inputs, got "
             f"{input.dtype.name}{list(input.shape)}"

@@ -227,7 +227,7 @@ def _hurwitz(xp: Any, q: Any, s: Any) -> Any:
     `s` is a number or an array.
     """
     out = xp.zeros_like(q)
-    lowest = float(xp.min(xp.where(xp.isfinite(q), q, 1.0))) if q.size else 1.0
+    lowest = xp.min(xp.where(xp.isfinite(q), q, 1.0)).item() if q.size else 1.0
     for _ in range(10 + int(min(max(-lowest, 0.0), 1000.0))):
         out = out + q**-s
         q = q + 1.0

@@ -38,6 +38,11 @@ from ._workers import GRACE, Pool
 
 _LOST = (EOFError, ConnectionResetError, BrokenPipeError)
 _REFUSED = (pickle.PicklingError, AttributeError, TypeError)
+_HINTS = {
+    "SIGKILL": ": out of memory? Use fewer workers or smaller batches",
+    "SIGTERM": ": a forked worker may launch no parallel (OpenMP) kernels of other packages; use "
+    "multiprocessing_context='forkserver' or worker_type='thread'",
+}
 _HAS_MASK = hasattr(signal, "pthread_sigmask")
 
 
@@ -48,9 +53,6 @@ class Slot:
         if file is None and sys.platform == "linux":
             file = io.FileIO(os.memfd_create("pyrite-loader"), "r+b")
         self.file = file or tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-
-    def __del__(self) -> None:
-        self.file.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Only while a process is being started: the descriptor goes with it.
@@ -96,7 +98,8 @@ def _reopen(path: str) -> Slot:
 class _Worker(NamedTuple):
     process: Any
     pipe: connection.Connection
-    slots: Iterator[Slot]
+    slots: list[Slot]
+    turns: Iterator[Slot]
 
 
 class ProcessPool(Pool):
@@ -119,7 +122,7 @@ class ProcessPool(Pool):
         process = context.Process(
             target=_serve, args=(job, number, theirs, slots, inherited), daemon=True
         )
-        self._workers.append(_Worker(process, pipe, itertools.cycle(slots)))
+        self._workers.append(_Worker(process, pipe, slots, itertools.cycle(slots)))
         try:
             process.start()
         except _REFUSED as error:
@@ -148,7 +151,7 @@ class ProcessPool(Pool):
             result, sizes = worker.pipe.recv()
         except _LOST:
             raise self._loss(number) from None
-        answer: Result = result._replace(value=next(worker.slots).read(sizes))
+        answer: Result = result._replace(value=next(worker.turns).read(sizes))
         return answer
 
     def _loss(self, number: int) -> RuntimeError:
@@ -158,8 +161,8 @@ class ProcessPool(Pool):
         code, name = process.exitcode, f"DataLoader worker {number} (pid {process.pid})"
         self.close()
         if code is not None and code < 0:
-            hint = ": out of memory? Use fewer workers or smaller batches" if code == -9 else ""
-            return RuntimeError(f"{name} is killed by signal: {signal.Signals(-code).name}{hint}")
+            ended = signal.Signals(-code).name
+            return RuntimeError(f"{name} is killed by signal: {ended}{_HINTS.get(ended, '')}")
         return RuntimeError(
             f"{name} exited unexpectedly with exit code {code}: see its traceback above; under "
             'spawn and forkserver, a script needs `if __name__ == "__main__":`'
@@ -184,30 +187,34 @@ def as_context(choice: Any) -> BaseContext:
 
 
 @contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Hold Ctrl-C back while processes start, so that it finds each of them started or not.
-
-    They inherit the blocked signal, and ignore it before they unblock it: only the loader sees it.
-    """
+def _holding_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: workers are started or not, closed or not."""
     came: list[Any] = []
     before = signal.getsignal(signal.SIGINT)
-    # Other threads of the process may get the signal: then Python's handler runs all the same.
-    handles = before is not None and threading.current_thread() is threading.main_thread()
-    if handles:
-        signal.signal(signal.SIGINT, lambda *call: came.append(call))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASK else set()
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *call: came.append(call))
     try:
-        with warnings.catch_warnings():
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Start processes that never see Ctrl-C: they inherit it blocked, and ignore it from then on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASK else set()
+    try:
+        with _holding_ctrl_c(), warnings.catch_warnings():
             # Python warns of any fork beside threads, whatever the child goes on to do.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
         if _HAS_MASK:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if handles:
-            signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(job: Job, number: int, pipe: Any, slots: list[Slot], inherited: list[Any]) -> None:
@@ -226,7 +233,8 @@ def _serve(job: Job, number: int, pipe: Any, slots: list[Slot], inherited: list[
                 pipe.send((result._replace(value=None), _store(result, next(turns), builder)))
             del result
     except _LOST:
-        return
+        for slot in slots:
+            slot.file.close()
 
 
 def _store(result: Result, slot: Slot, builder: Builder) -> list[int]:
@@ -249,12 +257,19 @@ def _stop(workers: list[_Worker], owner: int) -> None:
     """Close the pipes, which ends the workers; those that do not end in time are killed."""
     if os.getpid() != owner:
         return
-    for worker in workers:
-        worker.pipe.close()
-    processes = [worker.process for worker in workers if worker.process.pid is not None]
-    for end in ("is_alive", "terminate", "kill"):
-        deadline = time.monotonic() + GRACE
-        for process in [p for p in processes if p.is_alive()]:
-            getattr(process, end)()
-        for process in processes:
-            process.join(max(deadline - time.monotonic(), 0))
+    with _holding_ctrl_c():
+        for worker in workers:
+            worker.pipe.close()
+        processes = [worker.process for worker in workers if worker.process.pid is not None]
+        for end in ("is_alive", "terminate", "kill"):
+            deadline = time.monotonic() + GRACE
+            for process in [p for p in processes if p.is_alive()]:
+                getattr(process, end)()
+            for process in processes:
+                process.join(max(deadline - time.monotonic(), 0))
+        # Not left to the garbage collector, whose callbacks would swallow a Ctrl-C.
+        for worker in workers:
+            if not worker.process.is_alive():
+                worker.process.close()
+            for slot in worker.slots:
+                slot.file.close()

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from .. import backends
-from .._tensor import Tensor
+from .._tensor import F, Tensor
 from ..autograd import modes
 from ..autograd.node import RemovableHandle
 from ._state import counter
@@ -198,7 +198,8 @@ class Optimizer:
         with modes.no_grad():
             for group in self.param_groups:
                 for params, states in self._batches(group):
-                    self._update(group, params, [p._grad for p in params], states)
+                    grads = [p._grad for p in params if p._grad is not None]
+                    self._update(group, params, grads, states)
         return loss
 
     def _batches(self, group: Group) -> Iterable[tuple[list[Tensor], list[State]]]:
@@ -355,11 +356,10 @@ def _check_sizes(groups: list[Group], saved: list[Group]) -> None:
 def _fit(param: Tensor, value: Any, key: str | None = None) -> Any:
     """A copy of a loaded value; tensors, but "step", in the parameter's dtype and device."""
     if isinstance(value, Tensor):
-        value = value.detach().clone()
+        own: Any = F.clone(value.detach())
         if key == "step":
-            return value
-        keep = not param.dtype.is_floating_point
-        return value.to(param.device, value.dtype if keep else param.dtype)
+            return own
+        return own.to(param.device, param.dtype if param.dtype.is_floating_point else own.dtype)
     if key == "step":
         return counter(value)
     if isinstance(value, dict):

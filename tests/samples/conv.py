@@ -36,7 +36,11 @@ _CASES: list[Any] = [
 
 samples(
     convolution=[
-        *[S(A(x), A(w), A(w[:1]), *rest, torch=_convolution) for x, w, _, rest in _CASES],
+        *[S(A(x), A(w), None, *rest, torch=_convolution) for x, w, _, rest in _CASES],
+        *[
+            S(A(x), A(w), A(w[:1]), *rest, torch=_convolution, gradgrad=False)
+            for x, w, _, rest in _CASES
+        ],
         S(A((2, 2, 4, 4), layout="T"), A((3, 2, 3, 3), layout="T"), None, (1, 1), (1, 1), (1, 1), 1,
           torch=_convolution),
         S(A((0, 2, 4, 4)), A((3, 2, 3, 3)), None, (1, 1), (1, 1), (1, 1), 1, torch=_convolution,

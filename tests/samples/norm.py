@@ -74,7 +74,7 @@ samples(
         S(A((2, 3, 4)), (3, 4), A((3, 4)), A((3, 4)), 0.1, torch=_LAYER),
         S(A((2, 3, 4)), (4,), None, None, 0.1, torch=_LAYER),
         S(A((2, 3, 4)), (4,), A((4,)), None, 0.1, torch=_LAYER),
-        S(A((4, 3), layout="T"), (4,), A((4,)), A((4,)), 0.1, torch=_LAYER),
+        S(A((3, 4), layout="T"), (4,), A((4,)), A((4,)), 0.1, torch=_LAYER),
         S(A((4, 3, 1)), (3, 1), A((3, 1)), A((3, 1)), 0.1, torch=_LAYER),
     ],
     layer_norm_grad=[

@@ -36,9 +36,9 @@ class _Activation(Module):
 
     def extra_repr(self) -> str:
         shown = [
-            f"{n}={getattr(self, n)!r}"
-            for n, default in self.arguments
-            if n != "inplace" or getattr(self, n)
+            f"{'' if n == 'lambd' else n + '='}{getattr(self, n)!r}"
+            for n, _ in self.arguments
+            if n != "inplace" or self.inplace
         ]
         return ", ".join(shown)
 

@@ -22,15 +22,17 @@ class _BatchNorm(Module):
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
         affine: bool = True, track_running_stats: bool = True, device: Any = None,
-        dtype: Any = None,
+        dtype: Any = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
+        if eps <= 0:
+            raise ValueError(f"eps must be positive, but got {eps}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         size = (num_features,)
-        for name in ("weight", "bias"):
+        for name, present in (("weight", affine), ("bias", affine and bias)):
             self.register_parameter(
-                name, Parameter(empty(size, device, dtype)) if affine else None
+                name, Parameter(empty(size, device, dtype)) if present else None
             )
         stats = track_running_stats
         self.register_buffer("running_mean", full(size, 0.0, device, dtype) if stats else None)
@@ -50,8 +52,9 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Fresh statistics; weight 1, bias 0."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -88,7 +91,8 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 

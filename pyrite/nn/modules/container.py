@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..._tensor import Parameter, Tensor
-from .module import Module
+from .module import Module, indent
 
 Self = TypeVar("Self", bound="_ListLike")
 
@@ -113,6 +113,21 @@ class Sequential(_ListLike):
 
 class ModuleList(_ListLike):
     """A list of modules; it registers them and is called by its owner."""
+
+    def __repr__(self) -> str:
+        """Equal neighbours stand on one line: `(0-2): 3 x Linear(...)`."""
+        groups: list[tuple[int, int, str]] = []
+        for i, text in enumerate(map(repr, self)):
+            if groups and groups[-1][2] == text:
+                groups[-1] = (groups[-1][0], i, text)
+            else:
+                groups.append((i, i, text))
+        lines = [
+            f"({a}): {indent(t)}" if a == b else f"({a}-{b}): {b - a + 1} x {indent(t)}"
+            for a, b, t in groups
+        ]
+        body = "\n  ".join(lines)
+        return f"{self._get_name()}(\n  {body}\n)" if lines else f"{self._get_name()}()"
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -230,7 +245,10 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({i}): {_kind(v)}" for i, v in enumerate(self))
+        return "\n".join(f"  ({i}): {_kind(v)}" for i, v in enumerate(self))
+
+    def __repr__(self) -> str:
+        return f"{self._get_name()}({self.extra_repr()})"
 
 
 class ParameterDict(Module):
@@ -289,7 +307,10 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({k}): {_kind(v)}" for k, v in self.items())
+        return "\n".join(f"  ({k}): {_kind(v)}" for k, v in self.items())
+
+    def __repr__(self) -> str:
+        return f"{self._get_name()}({self.extra_repr()})"
 
 
 def _kind(value: Any) -> str:

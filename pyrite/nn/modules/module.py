@@ -519,11 +519,9 @@ class Module(StateMixin):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        children = [f"({n}): {_indent(repr(m))}" for n, m in self._modules.items()]
-        if lines and not children and len(lines) == 1:
-            return f"{self._get_name()}({lines[0]})"
-        if not lines and not children:
-            return f"{self._get_name()}()"
+        children = [f"({n}): {indent(repr(m))}" for n, m in self._modules.items()]
+        if not children and len(lines) < 2:
+            return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -532,7 +530,8 @@ class Module(StateMixin):
             self.__dict__.setdefault(name, OrderedDict())
 
 
-def _indent(text: str) -> str:
+def indent(text: str) -> str:
+    """The lines after the first two columns further in."""
     first, *rest = text.split("\n")
     return "\n".join([first, *("  " + line for line in rest)])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..._tensor import Tensor
 from .. import functional
+from ._make import tuple_of
 from .module import Module
 
 F: Any = functional
@@ -52,8 +53,8 @@ class MaxPool2d(_MaxPool):
     n = 2
 
 
-class AvgPool1d(Module):
-    """Mean per window of (N, C, L)."""
+class _AvgPool(Module):
+    n: int
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
@@ -68,14 +69,31 @@ class AvgPool1d(Module):
         return self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool1d(input, *self._arguments())  # type: ignore[no-any-return]
+        return getattr(F, f"avg_pool{self.n}d")(input, *self._arguments())  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(AvgPool1d):
+class AvgPool1d(_AvgPool):
+    """Mean per window of (N, C, L)."""
+
+    n = 1
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        self.kernel_size, self.stride, self.padding = (
+            tuple_of(v, 1) for v in (self.kernel_size, self.stride, self.padding)
+        )
+
+
+class AvgPool2d(_AvgPool):
     """Mean per window of (N, C, H, W)."""
+
+    n = 2
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
@@ -84,8 +102,8 @@ class AvgPool2d(AvgPool1d):
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         self.divisor_override = divisor_override
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(input, *self._arguments(), self.divisor_override)  # type: ignore[no-any-return]
+    def _arguments(self) -> tuple[Any, ...]:
+        return (*super()._arguments(), self.divisor_override)
 
 
 class _Adaptive(Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 from ..._dtypes import get_default_dtype
 from ..._tensor import F, Tensor
@@ -17,11 +18,11 @@ def _listed(tensors: Tensors) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
-def _grads(parameters: Tensors) -> list[Tensor]:
+def _grads(parameters: Tensors) -> list[Any]:
     return [p.grad for p in _listed(parameters) if p.grad is not None]
 
 
-@no_grad
+@no_grad()
 def get_total_norm(
     tensors: Tensors,
     norm_type: float = 2.0,
@@ -52,17 +53,18 @@ def get_total_norm(
     return total
 
 
-@no_grad
+@no_grad()
 def clip_grads_with_norm_(
     parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale all gradients, in place, by `max_norm / total_norm` where that is below 1."""
-    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    scale: Any = F.div(float(max_norm), F.add(total_norm, 1e-6))
+    scale = scale.clamp(max=1.0)
     for grad in _grads(parameters):
         grad.mul_(scale.to(grad.device))
 
 
-@no_grad
+@no_grad()
 def clip_grad_norm_(
     parameters: Tensors,
     max_norm: float,
@@ -105,11 +107,10 @@ def clip_grad_norm(
         FutureWarning,
         stacklevel=2,
     )
-    total: Tensor = clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
-    return total
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 
 
-@no_grad
+@no_grad()
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Limit every element of the gradients, in place, to `[-clip_value, clip_value]`."""
     limit = float(clip_value)

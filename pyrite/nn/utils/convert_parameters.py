@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..._tensor import F, Tensor
 
@@ -24,7 +25,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     return vector
 
 
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     """Let each parameter hold its slice of the vector, whose memory they then share."""
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected pyrite.Tensor, but got: {type(vec).__name__}")
@@ -33,5 +34,6 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     start = 0
     for param in chosen:
         end = start + param.array.size
-        param.data = vec[start:end].view(param.shape).data
+        piece: Any = F.view(F.slice(vec, (slice(start, end),)), param.array.shape)
+        param.data = piece.data
         start = end

@@ -12,18 +12,21 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from ..._tensor import Tensor
+from ..._tensor import F, Tensor
 from ...autograd import modes
 from ..optimizer import Group, Optimizer
 
-Rate: TypeAlias = float | Tensor
+# A number, or a tensor of one element, whose methods type checkers do not see.
+Rate: TypeAlias = Any
 
 
 def values(optimizer: Optimizer, key: str) -> list[Rate]:
     """`group[key]` of every group; tensors are copied."""
-    return [
-        g[key].clone() if isinstance(g[key], Tensor) else g[key] for g in optimizer.param_groups
-    ]
+    return [_copy(group[key]) for group in optimizer.param_groups]
+
+
+def _copy(value: Any) -> Any:
+    return F.clone(value.detach()) if isinstance(value, Tensor) else value
 
 
 def set_option(group: Group, key: str, value: Rate) -> None:
@@ -73,8 +76,7 @@ class LRScheduler:
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                rate = group["lr"]
-                group.setdefault("initial_lr", rate.clone() if isinstance(rate, Tensor) else rate)
+                group.setdefault("initial_lr", _copy(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{i}] when resuming "
