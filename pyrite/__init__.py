@@ -43,7 +43,7 @@ _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",
     "manual_seed": "random", "seed": "random", "initial_seed": "random",
     "get_rng_state": "random", "set_rng_state": "random", "default_generator": "random",
-    "set_num_threads": "backends.numpy._threads", "get_num_threads": "backends.numpy._threads",
+    "set_num_threads": "backends", "get_num_threads": "backends",
 }  # fmt: skip
 
 

@@ -27,13 +27,12 @@ def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Cal
     aligned = op is not None and op.kind == "pointwise"
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        others = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
-        check_writable(self, others)
-        if aligned:
-            check_partial_overlap(self, others)
+        others = (*args, *kwargs.values()) if kwargs else args
         operand = self
-        if recorded(self, *others):
+        if check_writable(self, others):
             operand = _operand(self, op, args, kwargs)
+        if aligned and self.storage is not None:
+            check_partial_overlap(self, others)
         return write_back(self, function(operand, *args, **kwargs), name + "_")
 
     functools.update_wrapper(method, function, assigned=("__doc__",))
@@ -45,15 +44,23 @@ def _needs_grad(value: Any) -> bool:
     return isinstance(value, Tensor) and value._requires_grad
 
 
-def recorded(*tensors: Tensor) -> bool:
-    """Whether what is done with these tensors is recorded now."""
-    return not state.mode & PLAIN and any(map(_needs_grad, tensors))
+def recorded(*values: Any) -> bool:
+    """Whether what is done with these operands is recorded now."""
+    if state.mode & PLAIN:
+        return False
+    for value in values:
+        if isinstance(value, Tensor) and (
+            value._requires_grad or (value.cut is not None and base_of(value.cut)._requires_grad)
+        ):
+            return True
+    return False
 
 
-def check_writable(tensor: Tensor, others: Iterable[Tensor] = (), overlap: bool = True) -> None:
+def check_writable(tensor: Tensor, others: Iterable[Any] = (), overlap: bool = True) -> bool:
     """Refuse writes that torch refuses: to leaves that need gradients, to some views, to overlap.
 
-    `others` are the other operands; `overlap=False` allows that elements share memory.
+    `others` are the other operands; `overlap=False` allows that elements share memory. Returns
+    whether the write is recorded.
     """
     if overlap and _overlaps(tensor.array):
         raise RuntimeError(
@@ -61,16 +68,10 @@ def check_writable(tensor: Tensor, others: Iterable[Tensor] = (), overlap: bool 
             f"single memory location (shape {list(tensor.shape)}, strides {tensor.stride()}). "
             "Please clone() the tensor before performing the operation."
         )
-    if state.mode & PLAIN:
-        return
+    if not recorded(tensor, *others):
+        return False
     view = tensor.cut
-    if view is None:
-        if tensor._requires_grad and tensor.node is None:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation. Use "
-                "the out-of-place form, or write under `with pyrite.no_grad():`"
-            )
-    elif tensor.requires_grad or any(map(_needs_grad, others)):
+    if view is not None:
         if view.origin:
             raise refused_view(tensor, "and is being")
         if tensor.requires_grad and base_of(view).node is None:
@@ -79,33 +80,45 @@ def check_writable(tensor: Tensor, others: Iterable[Tensor] = (), overlap: bool 
                 "operation. clone() the leaf first, or write under `with pyrite.no_grad():`"
             )
         refresh(tensor)
+    elif tensor._requires_grad and tensor.node is None:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation. Use "
+            "the out-of-place form, or write under `with pyrite.no_grad():`"
+        )
+    return True
 
 
 def _overlaps(array: Any) -> bool:
     """Whether two indices lead to one element (an expanded dimension)."""
-    return 0 in array.strides and any(
-        n > 1 and s == 0 for n, s in zip(array.shape, array.strides, strict=True)
+    return (
+        0 in array.strides
+        and array.size > 0
+        and any(n > 1 and s == 0 for n, s in zip(array.shape, array.strides, strict=True))
     )
 
 
-def check_partial_overlap(tensor: Tensor, others: Iterable[Tensor]) -> None:
+def check_partial_overlap(tensor: Tensor, others: Iterable[Any]) -> None:
     """Refuse to write over a part of what an operation reads, element by element."""
-    storage = tensor.storage
-    if storage is None:
-        return
     for other in others:
-        if other is not tensor and other.storage is not None and other.storage.root is storage.root:
-            a, b = tensor.array, other.array
-            if not (_is_dense(a) and _is_dense(b)) or not a.size or not b.size:
-                continue
-            first, second = tensor.data_ptr(), other.data_ptr()
-            same = first == second and a.nbytes == b.nbytes and a.strides == b.strides
-            if not same and first < second + b.nbytes and second < first + a.nbytes:
-                raise RuntimeError(
-                    "unsupported operation: some elements of the input tensor and the written-to "
-                    "tensor refer to a single memory location. Please clone() the tensor before "
-                    "performing the operation."
-                )
+        if isinstance(other, Tensor) and other is not tensor and _overlaps_partly(tensor, other):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to "
+                "tensor refer to a single memory location. Please clone() the tensor before "
+                "performing the operation."
+            )
+
+
+def _overlaps_partly(one: Tensor, two: Tensor) -> bool:
+    """Whether two tensors without gaps share some of their elements, but not one by one."""
+    if one.storage is None or two.storage is None or one.storage.root is not two.storage.root:
+        return False
+    a, b = one.array, two.array
+    if not (a.size and b.size and _is_dense(a) and _is_dense(b)):
+        return False
+    first, second = one.data_ptr(), two.data_ptr()
+    if first == second and a.nbytes == b.nbytes:
+        return bool(a.strides != b.strides)
+    return first < second + b.nbytes and second < first + a.nbytes
 
 
 def _is_dense(array: Any) -> bool:
@@ -147,7 +160,7 @@ def write_back(self: Tensor, result: Tensor, name: str) -> Tensor:
             f"{list(result.shape)} of {name}"
         )
     followed = recorded(result, self)
-    if result.array.dtype != self.array.dtype:
+    if result.array.dtype is not self.array.dtype and result.dtype is not self.dtype:
         check_cast(result, self, name)
         if followed:
             result = F.cast(result, self.dtype)
@@ -274,7 +287,7 @@ def _write_out(name: str, result: Tensor, out: Tensor, inputs: Iterable[Any]) ->
         _resize(out, result)
     else:
         check_writable(out)
-        check_partial_overlap(out, [t for t in inputs if isinstance(t, Tensor)])
+        check_partial_overlap(out, inputs)
     F.write(out, result)
     return out
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("PYRITE_BACKGROUND_COMPILE", "0")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pyrite

@@ -328,3 +328,12 @@ def test_threads_train_at_once() -> None:
     for t in threads:
         t.join()
     assert errors == []
+
+
+def test_gradients_cross_devices() -> None:
+    x = pyrite.ones(3, device="strict", requires_grad=True)
+    y = (x * 2).to("cpu")
+    assert y.device.type == "cpu"
+    (y * pyrite.arange(3.0)).sum().backward()
+    assert x.grad.device.type == "strict"
+    assert x.grad.tolist() == [0.0, 2.0, 4.0]

@@ -415,6 +415,18 @@ print(work(), "numba" in sys.modules)
     assert blocked.stdout.strip() == "b'none' True", blocked.stderr
 
 
+def test_where_numba_fails_the_generic_kernels_serve(tmp_path: Path) -> None:
+    done = python("""
+from pyrite.backends.numpy.kernels import _native
+_native.fork = None
+import pyrite
+x = pyrite.arange(50_000.0)
+print((x / 1e4).exp().sum().item() > 0, KERNELS["exp"](x.numpy()), KERNELS["sum"](x.numpy()))
+""", PYRITE_CACHE_DIR=str(tmp_path))  # fmt: skip
+    assert done.stdout.strip() == "True NotImplemented NotImplemented", done.stderr
+    assert done.stderr.count("Compiled kernels are off") == 1
+
+
 def test_importing_and_small_ops_leave_numba_alone() -> None:
     said = output("""
 import pyrite

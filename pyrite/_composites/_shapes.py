@@ -1,11 +1,12 @@
-"""Arguments that layers share: sizes per dimension, and inputs with or without a batch."""
+"""What layers share: sizes per dimension, inputs with or without a batch, names made in loops."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._tensor import F, Tensor
+from ._register import composite
 
 Sizes = tuple[int, ...]
 
@@ -48,3 +49,10 @@ def unbatched(out: Tensor, like: Tensor) -> Tensor:
         return out
     single: Tensor = F.reshape(out, out.shape[1:])
     return single
+
+
+def named(function: Callable[..., Any], name: str, public: str, doc: str) -> None:
+    """Register a composite that was made in a loop over the number of dimensions."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    composite(public=public)(function)

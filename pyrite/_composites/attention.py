@@ -14,8 +14,10 @@ from .dropout import dropout
 def _repeat_heads(x: Tensor, times: int) -> Tensor:
     """Each head of (..., heads, length, features) `times` times, side by side."""
     *lead, heads, length, width = x.shape
-    out = F.expand(F.reshape(x, (*lead, heads, 1, length, width)), (*lead, heads, times, length, width))
-    return F.reshape(out, (*lead, heads * times, length, width))  # type: ignore[no-any-return]
+    out = F.expand(
+        F.reshape(x, (*lead, heads, 1, length, width)), (*lead, heads, times, length, width)
+    )
+    return F.reshape(out, (*lead, heads * times, length, width))
 
 
 def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,7 +55,10 @@ def scaled_dot_product_attention(
         )
     if enable_gqa:
         groups = query.shape[-3] // key.shape[-3]
-        key, value = _repeat_heads(key, groups), _repeat_heads(value, query.shape[-3] // value.shape[-3])
+        key, value = (
+            _repeat_heads(key, groups),
+            _repeat_heads(value, query.shape[-3] // value.shape[-3]),
+        )
     factor = 1 / sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale or 1.0
     scores = F.matmul(F.mul(query, factor), _transposed(key))
     dead: Any = None
@@ -68,9 +73,9 @@ def scaled_dot_product_attention(
         weights = F.where(dead, 0.0, weights)
     if dropout_p:
         weights = dropout(weights, dropout_p)
-    return F.matmul(weights, value)  # type: ignore[no-any-return]
+    return F.matmul(weights, value)
 
 
 def _transposed(x: Tensor) -> Tensor:
     n = x.ndim
-    return F.permute(x, (*range(n - 2), n - 1, n - 2))  # type: ignore[no-any-return]
+    return F.permute(x, (*range(n - 2), n - 1, n - 2))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._dtypes import int64
 from .._tensor import F, Tensor
 from ._register import composite
@@ -12,7 +10,7 @@ from .shape import reshape
 
 
 def _check_target(input: Tensor, target: Tensor) -> None:
-    """Errors for class indices (batch, ...) that do not belong to an input (batch, classes, ...)."""
+    """Errors for class indices that do not belong to an input (batch, classes, ...)."""
     if input.ndim == 0:
         raise ValueError(f"Expected 1 or more dimensions (got {input.ndim})")
     if target.dtype is not int64:
@@ -58,9 +56,7 @@ def cross_entropy(
         reduction = legacy(size_average, reduce, reduction)
     check_reduction(reduction)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.array.shape == target.array.shape:
         return _probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
     _check_target(input, target)
@@ -104,7 +100,7 @@ def _probabilities(
     loss = F.neg(F.sum(loss, dim))
     if reduction != "mean":
         return reduced(loss, reduction)
-    return F.div(F.sum(loss), max(input.array.size // max(count, 1), 1))  # type: ignore[no-any-return]
+    return F.div(F.sum(loss), max(input.array.size // max(count, 1), 1))
 
 
 @composite(public="n")
@@ -121,10 +117,12 @@ def nll_loss(
     index, kept = F.class_indices(target, input.shape[dim], ignore_index)
     places = F.reshape(index, (1,) if dim == 0 else (index.shape[0], 1, *index.shape[1:]))
     loss = F.reshape(F.neg(F.gather(input, dim, places)), target.shape)
-    counts = F.cast(kept, input.dtype) if weight is None else F.mul(F.embedding(weight, index), kept)
+    counts = (
+        F.cast(kept, input.dtype) if weight is None else F.mul(F.embedding(weight, index), kept)
+    )
     loss = F.where(kept, F.mul(loss, counts), 0.0)
     if reduction == "mean":
-        return F.div(F.sum(loss), F.sum(counts))  # type: ignore[no-any-return]
+        return F.div(F.sum(loss), F.sum(counts))
     return reduced(loss, reduction)
 
 
@@ -142,7 +140,7 @@ def _rows(name: str, input: Tensor, target: Tensor, labels: int) -> tuple[Tensor
 
 
 def _classes(x: Tensor) -> Tensor:
-    return F.arange(0, x.shape[1], 1, int64, device=x.device)  # type: ignore[no-any-return]
+    return F.arange(0, x.shape[1], 1, int64, device=x.device)
 
 
 def _index(name: str, target: Tensor, count: int) -> Tensor:
@@ -151,7 +149,7 @@ def _index(name: str, target: Tensor, count: int) -> Tensor:
         index, _ = F.class_indices(target, count, -1 << 62)
     except IndexError as error:
         raise RuntimeError(f"{name}: {error}") from None
-    return index  # type: ignore[no-any-return]
+    return index
 
 
 @composite(public="n")
@@ -181,7 +179,7 @@ def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """Sum over target classes j (those before the first -1) and others i of max(0, 1 - x_j + x_i)."""
+    """Sum over target classes j (until the first -1) and others i of max(0, 1 - x_j + x_i)."""
     reduction = legacy(size_average, reduce, reduction)
     check_reduction(reduction)
     x, labels = _rows("multilabel_margin_loss", input, target, 1)
@@ -211,6 +209,7 @@ def multilabel_soft_margin_loss(
     reduction = legacy(size_average, reduce, reduction)
     missed, inf = F.sub(1, target), float("inf")
     loss = F.add(
-        F.mul(target, F.softplus(F.neg(input), 1.0, inf)), F.mul(missed, F.softplus(input, 1.0, inf))
+        F.mul(target, F.softplus(F.neg(input), 1.0, inf)),
+        F.mul(missed, F.softplus(input, 1.0, inf)),
     )
     return reduced(F.mean(loss if weight is None else F.mul(loss, weight), -1), reduction)

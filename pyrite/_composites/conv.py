@@ -6,8 +6,7 @@ from typing import Any
 
 from .._ops.conv import output_sizes
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import Sizes, batched, per_dim, unbatched
+from ._shapes import Sizes, batched, named, per_dim, unbatched
 
 
 def _times(sizes: Any) -> str:
@@ -135,61 +134,33 @@ def _conv_transpose(
     return unbatched(out, input)
 
 
-@composite(public="fn")
-def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """Convolve (batch, in, length) with (out, in / groups, k); `padding` may be "same", "valid"."""
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+def _public(n: int) -> None:
+    """`conv{n}d` and `conv_transpose{n}d`."""
+
+    def conv(
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
+        padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    ) -> Tensor:  # fmt: skip
+        return _conv(n, input, weight, bias, stride, padding, dilation, groups)
+
+    def conv_transpose(
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
+        padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+    ) -> Tensor:  # fmt: skip
+        return _conv_transpose(
+            n, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+
+    named(
+        conv, f"conv{n}d", "fn",
+        f"Convolve (batch, in, {n} sizes) with (out, in / groups, {n} sizes); the batch may be "
+        'left out, padding may be "same" or "valid".',
+    )  # fmt: skip
+    named(
+        conv_transpose, f"conv_transpose{n}d", "fn",
+        f"The adjoint of conv{n}d: (batch, in, {n} sizes) by (in, out / groups, {n} sizes).",
+    )  # fmt: skip
 
 
-@composite(public="fn")
-def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """Convolve (batch, in, h, w) with (out, in / groups, kh, kw); the batch may be left out."""
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
-
-
-@composite(public="fn")
-def conv3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """Convolve (batch, in, d, h, w) with (out, in / groups, kd, kh, kw)."""
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
-
-
-@composite(public="fn")
-def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
-) -> Tensor:  # fmt: skip
-    """The adjoint of `conv1d`: (batch, in, length) by (in, out / groups, k)."""
-    return _conv_transpose(
-        1, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-
-
-@composite(public="fn")
-def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
-) -> Tensor:  # fmt: skip
-    """The adjoint of `conv2d`: (batch, in, h, w) by (in, out / groups, kh, kw)."""
-    return _conv_transpose(
-        2, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-
-
-@composite(public="fn")
-def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
-) -> Tensor:  # fmt: skip
-    """The adjoint of `conv3d`: (batch, in, d, h, w) by (in, out / groups, kd, kh, kw)."""
-    return _conv_transpose(
-        3, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
+for _n in (1, 2, 3):
+    _public(_n)

@@ -9,6 +9,7 @@ from .._inplace import derive
 from .._tensor import F, Tensor
 from ..random import current_generator
 from ._register import composite
+from ._shapes import named
 
 _ALPHA = 1.7580993408473766  # SELU's limit for large negative input, negated
 
@@ -21,7 +22,7 @@ def _active(input: Tensor, p: float, training: bool) -> bool:
 
 
 def _elements(input: Tensor, p: float) -> Tensor:
-    return F.dropout(input, p, True, *current_generator().advance())  # type: ignore[no-any-return]
+    return F.dropout(input, p, True, *current_generator().advance())
 
 
 def _kept(input: Tensor, p: float, shape: tuple[int, ...]) -> Tensor:
@@ -37,17 +38,17 @@ def _channels(input: Tensor) -> tuple[int, ...]:
 
 
 def _features(input: Tensor, p: float) -> Tensor:
-    return F.mul(input, _kept(input, p, _channels(input)))  # type: ignore[no-any-return]
+    return F.mul(input, _kept(input, p, _channels(input)))
 
 
 def _alpha(input: Tensor, p: float, shape: tuple[int, ...]) -> Tensor:
     """Dropped elements become SELU's limit; then scaled and shifted to mean 0, variance 1."""
     if p == 1.0:
-        return F.mul(input, 0.0)  # type: ignore[no-any-return]
+        return F.mul(input, 0.0)
     a = ((_ALPHA**2 * p + 1) * (1 - p)) ** -0.5
     kept = F.mul(_kept(input, p, shape), 1 - p)
     shift = F.add(F.mul(F.sub(kept, 1.0), _ALPHA * a), _ALPHA * a * p)
-    return F.add(F.mul(input, F.mul(kept, a)), shift)  # type: ignore[no-any-return]
+    return F.add(F.mul(input, F.mul(kept, a)), shift)
 
 
 def _alpha_elements(input: Tensor, p: float) -> Tensor:
@@ -59,7 +60,12 @@ def _alpha_features(input: Tensor, p: float) -> Tensor:
 
 
 def _run(
-    function: Callable[..., Tensor], name: str, input: Tensor, p: float, training: bool, inplace: bool
+    function: Callable[..., Tensor],
+    name: str,
+    input: Tensor,
+    p: float,
+    training: bool,
+    inplace: bool,
 ) -> Tensor:
     if not _active(input, p, training):
         return input
@@ -67,9 +73,7 @@ def _run(
 
 
 @composite(public="n")
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability p; the others times 1 / (1 - p)."""
     return _run(_elements, "dropout", input, p, training, inplace)
 
@@ -96,16 +100,15 @@ def _spatial(n: int) -> None:
     def function(
         input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
     ) -> Tensor:
-        single = input.ndim == n + 1 and n > 1 or (n == 1 and input.ndim == 2)
+        single = input.ndim == n + 1
         if not single:
             return _run(_features, f"dropout{n}d", input, p, training, inplace)
         x = F.view(input, (1, *input.shape)) if inplace else F.reshape(input, (1, *input.shape))
         out = _run(_features, f"dropout{n}d", x, p, training, inplace)
         return input if inplace else F.reshape(out, input.shape)
 
-    function.__name__ = function.__qualname__ = f"dropout{n}d"
-    function.__doc__ = "Zero whole channels with probability p; the others times 1 / (1 - p)."
-    composite(public="n")(function)
+    doc = "Zero whole channels with probability p; the others times 1 / (1 - p)."
+    named(function, f"dropout{n}d", "n", doc)
 
 
 for _n in (1, 2, 3):

@@ -29,7 +29,9 @@ def einsum(*args: Any) -> Tensor:
     left, arrow, right = equation.replace(" ", "").partition("->")
     labels = _labels(left.split(","), operands)
     output = _output(left, right if arrow else None, labels)
-    terms = [_diagonals(x, names, i) for i, (x, names) in enumerate(zip(operands, labels, strict=True))]
+    terms = [
+        _diagonals(x, names, i) for i, (x, names) in enumerate(zip(operands, labels, strict=True))
+    ]
     _sizes_agree(terms)
     x, names = terms[0]
     for i, (y, more) in enumerate(terms[1:], 1):
@@ -60,7 +62,9 @@ def _labels(terms: Sequence[str], operands: Sequence[Tensor]) -> list[list[Label
     """Each operand's labels, one per dimension."""
     if len(terms) != len(operands):
         word = "fewer" if len(terms) > len(operands) else "more"
-        raise RuntimeError(f"einsum(): {word} operands were provided than specified in the equation")
+        raise RuntimeError(
+            f"einsum(): {word} operands were provided than specified in the equation"
+        )
     out = []
     for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
         before, dots, after = term.partition("...")
@@ -89,7 +93,9 @@ def _output(left: str, right: str | None, labels: Sequence[Sequence[Label]]) -> 
     before, ellipsis, after = right.partition("...")
     for n in before + after:
         if (before + after).count(n) > 1:
-            raise RuntimeError(f"einsum(): output subscript {n} appears more than once in the output")
+            raise RuntimeError(
+                f"einsum(): output subscript {n} appears more than once in the output"
+            )
         if n not in known:
             raise RuntimeError(
                 f"einsum(): output subscript {n} does not appear in the equation for any input "
@@ -130,9 +136,7 @@ def _sum_out(x: Tensor, names: list[Label], keep: set[Label]) -> tuple[Tensor, l
     return (F.sum(x, gone), [n for n in names if n in keep]) if gone else (x, names)
 
 
-def _squeeze(
-    x: Tensor, names: list[Label], other: dict[Label, int]
-) -> tuple[Tensor, list[Label]]:
+def _squeeze(x: Tensor, names: list[Label], other: dict[Label, int]) -> tuple[Tensor, list[Label]]:
     """Without the dimensions of size 1 that the other operand has larger: they broadcast."""
     gone = [i for i, n in enumerate(names) if x.shape[i] == 1 and other.get(n, 1) != 1]
     if not gone:

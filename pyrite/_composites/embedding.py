@@ -39,7 +39,7 @@ def embedding(
         with no_grad():
             F.embedding_renorm(weight, input, max_norm, norm_type)
     pad = -1 if padding_idx is None else padding_idx
-    return F.embedding(weight, input, pad, scale_grad_by_freq)  # type: ignore[no-any-return]
+    return F.embedding(weight, input, pad, scale_grad_by_freq)
 
 
 @composite(public="f", name="embedding")
@@ -49,7 +49,7 @@ def torch_embedding(
 ) -> Tensor:  # fmt: skip
     """`nn.functional.embedding` with the arguments in torch.embedding's order."""
     _refuse_sparse(sparse)
-    return F.embedding(weight, indices, padding_idx, scale_grad_by_freq)  # type: ignore[no-any-return]
+    return F.embedding(weight, indices, padding_idx, scale_grad_by_freq)
 
 
 @composite(public="n")
@@ -74,4 +74,4 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             f"Class values must be smaller than num_classes, got {high} for {num_classes} classes"
         )
     classes = F.arange(0, num_classes, 1, int64, device=tensor.device)
-    return F.cast(F.eq(F.reshape(tensor, (*tensor.shape, 1)), classes), int64)  # type: ignore[no-any-return]
+    return F.cast(F.eq(F.reshape(tensor, (*tensor.shape, 1)), classes), int64)

@@ -10,15 +10,14 @@ from typing import Any
 from .. import backends
 from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
-from .._errors import wrap_dim
 from .._inplace import (
     check_writable,
     overwrite,
-    recorded,
     write_back,
 )  # fmt: skip
 from .._tensor import F, Tensor
 from ._register import composite
+from .scatter import Call, scalar_like, write_at, written
 from .shape import reshape
 from .write import copy_, plain_slice
 
@@ -32,14 +31,57 @@ WHOLE = slice(None)
 @composite(public="m", name="__getitem__")
 def getitem(self: Tensor, key: Any) -> Tensor:
     """`x[key]`: a view for integers, slices, None and Ellipsis; a copy for index tensors."""
-    kind = type(key)
-    if kind is int:
-        return F.slice(self, (key,))
+    basic = _quick(key)
+    if basic is not None:
+        return F.slice(self, basic)
+    if type(key) is Tensor and type(key.array) is type(self.array):
+        out = _by_one(self, key)
+        if out is not None:
+            return out
     basic, advanced = _parse(self, key)
     out = self if basic is None else F.slice(self, basic)
-    if advanced:
-        return F.index(out, [t for _, t in advanced], tuple([d for d, _ in advanced]))
-    return F.slice(self, ()) if basic is None else out
+    if not advanced:
+        return out
+    return F.index(out, [t for _, t in advanced], tuple([d for d, _ in advanced]))
+
+
+def _by_one(self: Tensor, key: Tensor) -> Tensor | None:
+    """The usual cases of one index tensor or mask, without a look at other items."""
+    index, array = key.array, self.array
+    kind, n = index.dtype.kind, index.ndim
+    if kind == "i" and n and array.ndim and index.dtype.itemsize > 2:
+        return F.index(self, (key,), (0,))
+    if kind == "b" and n and index.shape == array.shape[:n]:
+        flat = self if n == 1 else reshape(self, (index.size, *array.shape[n:]))
+        places = F.nonzero(key if n == 1 else reshape(key, (-1,)))
+        return F.index(flat, (F.view(places, (-1,)),), (0,))
+    return None
+
+
+def _quick(key: Any) -> tuple[Any, ...] | None:
+    """The key as a basic index if it is one of ints, slices, None and Ellipsis, else None."""
+    out: list[Any] = []
+    for item in key if type(key) is tuple else (key,):
+        kind = type(item)
+        if kind is slice:
+            out.append(_plain(item))
+        elif kind is int or item is None or item is Ellipsis:
+            out.append(item)
+        else:
+            return None
+    return tuple(out)
+
+
+def _plain(item: slice) -> slice:
+    """The slice as one of ints; ValueError for a step that is not positive."""
+    start, stop = item.start, item.stop
+    if (
+        item.step is None
+        and (start is None or type(start) is int)
+        and (stop is None or type(stop) is int)
+    ):
+        return item
+    return plain_slice(start, stop, item.step)
 
 
 @composite(public="m", name="__setitem__")
@@ -48,23 +90,28 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if isinstance(key, Tensor) and _is_mask_fill(self, key, value):
         mask = F.view(key, key.array.shape + (1,) * (self.array.ndim - key.array.ndim))
         check_writable(self)
-        write_back(self, F.where(mask, _scalar(self, value), self), "__setitem__")
+        write_back(self, F.where(mask, scalar_like(self, value), self), "__setitem__")
         return
-    basic, advanced = _parse(self, key)
+    advanced: Advanced = []
+    basic = _quick(key)
+    if basic is None:
+        basic, advanced = _parse(self, key)
     target = self if basic is None else F.slice(self, basic)
     number = _as_number(self, value)
-    if number is not None and not advanced:
-        overwrite(target, number)
-        return
-    if number is not None:
-        value = _scalar(self, number)
-    elif advanced and value.ndim == 0 and value.device != self.device:
-        value = F.to_device(value, self.device, value.device)
     if advanced:
-        dims = tuple([d for d, _ in advanced])
-        _index_put(target, [t for _, t in advanced], dims, _unpadded(value, None), False)
-    else:
+        value = scalar_like(self, number) if number is not None else _moved(value, self)
+        write_at(target, _put_call(target, advanced, _unpadded(value, None), False), "__setitem__")
+    elif number is None:
         copy_(target, _unpadded(value, target.array.ndim))
+    else:
+        overwrite(target, number)
+
+
+def _moved(value: Tensor, like: Tensor) -> Tensor:
+    """A single value on the device of `like`."""
+    if value.array.ndim or type(value.array) is type(like.array):
+        return value
+    return F.to_device(value, like.device, value.device)
 
 
 def _is_mask_fill(self: Tensor, key: Tensor, value: Any) -> bool:
@@ -73,7 +120,7 @@ def _is_mask_fill(self: Tensor, key: Tensor, value: Any) -> bool:
         key.dtype is boolean
         and 0 < key.array.ndim <= self.array.ndim
         and key.array.shape == self.array.shape[: key.array.ndim]
-        and key.device == self.device
+        and type(key.array) is type(self.array)
         and isinstance(value, int | float)
     )
 
@@ -99,11 +146,6 @@ def _as_number(self: Tensor, value: Any) -> Any:
         f"can't assign a {type(value).__name__} to a {self.dtype} tensor; wrap it with "
         "pyrite.tensor(...)"
     )
-
-
-def _scalar(like: Tensor, number: Any) -> Tensor:
-    """A 0-d tensor with the dtype and device of `like`."""
-    return F.full((), number, like.dtype, device=like.device)
 
 
 def _parse(self: Tensor, key: Any) -> tuple[tuple[Any, ...] | None, Advanced]:
@@ -140,7 +182,7 @@ def _plain_item(self: Tensor, item: Any) -> Any:
     if item is None or item is Ellipsis or type(item) is int:
         return item
     if isinstance(item, slice):
-        return WHOLE if item == WHOLE else plain_slice(item.start, item.stop, item.step)
+        return WHOLE if item == WHOLE else _plain(item)
     if isinstance(item, Tensor):
         if (
             item.array.ndim == 0
@@ -182,7 +224,7 @@ def _consumed(item: Any) -> int:
 
 def _index_tensors(self: Tensor, item: Tensor, dim: int) -> list[Tensor]:
     """Integer index tensors on the device of `self`, one per dimension that the item indexes."""
-    if item.device != self.device:
+    if type(item.array) is not type(self.array):
         item = F.to_device(item, self.device, item.device)
     if not _is_mask(item):
         if item.dtype not in (int64, int32):
@@ -203,361 +245,33 @@ def _index_tensors(self: Tensor, item: Tensor, dim: int) -> list[Tensor]:
     return list(F.unbind(F.nonzero(item if shape else reshape(item, 1)), 1))
 
 
-# ---- writes at indices
-
-
-def _index_put(
-    self: Tensor, indices: list[Tensor], dims: tuple[int, ...], values: Tensor, accumulate: bool,
-    wrap: bool = True, name: str = "index_put_",
-) -> Tensor:  # fmt: skip
-    """Write or add at indices in place: into the memory, or through the history if recorded."""
-    if values.dtype is not self.dtype:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{self.dtype} for the destination and {values.dtype} for the source."
-        )
-    check_writable(self, (values,))
-    if recorded(self, values):
-        out = F.index_put(self, values, indices, dims, accumulate, wrap)
-        return write_back(self, out, name)
-    F.index_write(self, values, indices, dims, accumulate, wrap)
-    return self
-
-
-def _indices(
-    self: Tensor, indices: Sequence[Tensor | None]
-) -> tuple[list[Tensor], tuple[int, ...]]:
-    """The index tensors of `index_put` and their dimensions; None leaves a dimension whole."""
+@written()
+def index_put(
+    input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
+) -> Call:
+    """`values` written (or added) at `input[indices]`; of repeated indices the last counts."""
     if not isinstance(indices, tuple | list):
         kind = type(indices).__name__
         raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {kind}")
-    basic, advanced = _parse(self, tuple([WHOLE if i is None else _vector(i) for i in indices]))
+    basic, advanced = _parse(input, tuple([WHOLE if i is None else _vector(i) for i in indices]))
     if basic is not None:
         raise IndexError("index_put(): expected index tensors with dimensions to name")
-    return [t for _, t in advanced], tuple([d for d, _ in advanced])
+    return _put_call(input, advanced, values, accumulate)
+
+
+def _put_call(input: Tensor, advanced: Advanced, values: Tensor, accumulate: bool) -> Call:
+    if values.dtype is not input.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{input.dtype} for the destination and {values.dtype} for the source."
+        )
+    at, dims = [t for _, t in advanced], tuple([d for d, _ in advanced])
+    return "index_put", input, (values, at, dims, accumulate)
 
 
 def _vector(index: Tensor) -> Tensor:
     """An index as a tensor of at least one dimension, which advanced indexing keeps a tensor."""
     return index if index.array.ndim or _is_mask(index) else reshape(index, 1)
-
-
-@composite()
-def index_put(
-    input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
-) -> Tensor:
-    """A copy with `values` written (or added) at `input[indices]`."""
-    return index_put_(F.clone(input), indices, values, accumulate)
-
-
-@composite(name="index_put_")
-def index_put_(
-    self: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
-) -> Tensor:
-    """Write (or add) `values` at `self[indices]`; of repeated indices the last counts."""
-    tensors, dims = _indices(self, indices)
-    return _index_put(self, tensors, dims, values, accumulate)
-
-
-def _along(name: str, self: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int, Tensor]:
-    """`self` with at least one dimension, the dimension, and a vector of indices."""
-    d = wrap_dim(dim, self.array.ndim)
-    if index.array.ndim > 1:
-        raise IndexError(
-            f"{name}(): Index is supposed to be a vector, got shape {list(index.shape)}"
-        )
-    if index.dtype not in (int64, int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index.dtype}")
-    index = index if index.array.ndim else reshape(index, 1)
-    return (self if self.array.ndim else F.view(self, (1,))), d, index
-
-
-@composite(out=True)
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of `dim` at the indices (a vector): a copy."""
-    x, d, i = _along("index_select", input, dim, index)
-    try:
-        out = F.index(x, [i], (d,), False)
-    except IndexError as error:
-        raise IndexError(f"index out of range in self: {error}") from None
-    return out if input.array.ndim else F.view(out, ())
-
-
-def _source(name: str, self: Tensor, source: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The source of index_add and index_copy, with at least one dimension, checked."""
-    if source.dtype is not self.dtype:
-        raise RuntimeError(
-            f"{name}(): self ({self.dtype}) and source ({source.dtype}) must have the same scalar "
-            "type"
-        )
-    x = source if source.array.ndim else F.view(source, (1,))
-    count = index.array.size
-    mine, its = self.array.shape or (1,), x.array.shape
-    if len(mine) != len(its) or mine[:dim] + mine[dim + 1 :] != its[:dim] + its[dim + 1 :]:
-        raise RuntimeError(
-            "source tensor shape must match self tensor shape, excluding the specified dimension. "
-            f"Got self.shape = {list(self.shape)} source.shape = {list(source.shape)}"
-        )
-    if its[dim] != count:
-        raise RuntimeError(
-            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): "
-            f"({its[dim]}), for dim: {dim}"
-        )
-    return x
-
-
-@composite(name="index_add_")
-def index_add_(
-    self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
-) -> Tensor:
-    """Add the slices of `source`, times `alpha`, at the indices of `dim`."""
-    x, d, i = _along("index_add_", self, dim, index)
-    values = _source("index_add_", self, source, d, i)
-    values = values if alpha == 1 else F.cast(F.mul(values, alpha), self.dtype)
-    try:
-        _index_put(x, [i], (d,), values, True, False, "index_add_")
-    except IndexError as error:
-        raise RuntimeError(str(error)) from None
-    return self
-
-
-@composite(name="index_copy_")
-def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """Write the slices of `source` at the indices of `dim`."""
-    x, d, i = _along("index_copy_", self, dim, index)
-    values = _source("index_copy_", self, source, d, i)
-    try:
-        _index_put(x, [i], (d,), values, False, False, "index_copy_")
-    except IndexError as error:
-        raise IndexError(f"index_copy_(): {error}") from None
-    return self
-
-
-@composite(name="index_fill_")
-def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """Write one value into the slices at the indices of `dim`."""
-    if isinstance(value, Tensor):
-        if value.array.ndim:
-            raise RuntimeError(
-                "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
-                f"{value.array.ndim} dimension(s)."
-            )
-        value = F.cast(value, self.dtype)
-    else:
-        value = _scalar(self, value)
-    x, d, i = _along("index_fill_", self, dim, index)
-    if not recorded(self, value):
-        _index_put(x, [i], (d,), value, False)
-        return self
-    # As a mask, so that a repeated index counts once in the gradient.
-    n = x.array.shape[d]
-    false, true = (F.full(s, v, boolean, device=self.device) for s, v in (((n,), 0), ((), 1)))
-    mask = F.index_put(false, true, [i], (0,))
-    shape = [n if k == d else 1 for k in range(x.array.ndim)]
-    check_writable(self, (value,))
-    return write_back(
-        self, reshape(F.where(F.view(mask, tuple(shape)), value, x), self.shape), "index_fill_"
-    )
-
-
-# ---- gather and scatter
-
-
-@composite(out=True)
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """`out[i][j] = input[index[i][j]][j]` for `dim=0`, and so on: the shape of `index`."""
-    return F.gather(input, dim, index)
-
-
-def _scatter(
-    self: Tensor, dim: int, index: Tensor, src: Tensor, accumulate: bool, name: str
-) -> Tensor:
-    if src.dtype is not self.dtype:
-        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
-    if src.array.ndim or index.array.ndim:
-        src = _cropped(src, index, self)
-    check_writable(self, (src,))
-    if recorded(self, src):
-        return write_back(self, F.scatter(self, dim, index, src, accumulate), name)
-    F.scatter_write(self, dim, index, src, accumulate)
-    return self
-
-
-def _cropped(src: Tensor, index: Tensor, self: Tensor) -> Tensor:
-    """The part of `src` that belongs to the index."""
-    shape, have = index.array.shape, src.array.shape
-    if shape == have or not index.array.size or not src.array.ndim:
-        return src if index.array.size else F.view(F.blank(src, ()), ())
-    if len(shape) != len(have) or any(i > n for i, n in zip(shape, have)):
-        raise RuntimeError(
-            f"Expected index {list(shape)} to be no larger than self {list(self.shape)} apart from "
-            f"dimension and to be no larger size than src {list(have)}"
-        )
-    return F.slice(src, tuple([slice(0, n) for n in shape]))
-
-
-@composite(public="m", name="scatter_")
-def scatter_(
-    self: Tensor, dim: int, index: Tensor, src: Any = None, *, reduce: str | None = None,
-    value: Any = None,
-) -> Tensor:  # fmt: skip
-    """Write `src` (a tensor, or one number) where `index` says; of repeated indices one counts.
-
-    `reduce` "add" or "multiply" combines with what is there.
-    """
-    src = value if src is None else src
-    if not isinstance(src, Tensor):
-        src = _scalar(self, src)
-        if reduce is not None:
-            src = F.expand(src, index.array.shape)
-    if reduce == "multiply":
-        product = F.scatter_fold(self, dim, index, _cropped(src, index, self), "prod", True)
-        return write_back(self, product, "scatter_")
-    if reduce not in (None, "add"):
-        raise RuntimeError("reduce argument must be either add or multiply.")
-    return _scatter(self, dim, index, src, reduce == "add", "scatter_")
-
-
-@composite(public="m", name="scatter_add_")
-def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """Add `src` where `index` says: `self[index[i][j]][j] += src[i][j]` for `dim=0`."""
-    return _scatter(self, dim, index, src, True, "scatter_add_")
-
-
-@composite("fmi", out=True)
-def scatter_reduce(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """Fold `src` into a copy where `index` says, by sum, prod, mean, amax or amin.
-
-    `include_self=False` leaves the input's own values out where anything is folded in.
-    """
-    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(
-            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
-        )
-    if src.dtype is not input.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    src = _cropped(src, index, input)
-    if not index.array.size:
-        return F.clone(input)
-    if reduce not in ("sum", "mean"):
-        return F.scatter_fold(input, dim, index, src, reduce, include_self)
-    zero, one = _scalar(input, 0), _scalar(input, 1)
-    start = input if include_self else F.scatter(input, dim, index, zero)
-    out = F.scatter(start, dim, index, src, True)
-    if reduce == "sum":
-        return out
-    ones = F.ones_like(input)
-    count = F.scatter(
-        ones if include_self else F.scatter(ones, dim, index, zero), dim, index, one, True
-    )
-    return (F.div if input.dtype.is_floating_point else F.floor_divide)(out, count)
-
-
-@composite("fmi", out=True)
-def index_reduce(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    source: Tensor,
-    reduce: str,
-    *,
-    include_self: bool = True,
-) -> Tensor:
-    """Fold the slices of `source` into a copy at the indices of `dim`: prod, mean, amax, amin."""
-    x, d, i = _along("index_reduce", input, dim, index)
-    values = _source("index_reduce", input, source, d, i)
-    full = F.expand(F.view(i, (-1,) + (1,) * (values.array.ndim - d - 1)), values.array.shape)
-    out = scatter_reduce(x, d, full, values, reduce, include_self=include_self)
-    return out if input.array.ndim else F.view(out, ())
-
-
-def _copying(name: str, method: Any) -> None:
-    """The out-of-place form of an in-place function: the same on a copy."""
-
-    def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return method(F.clone(input), *args, **kwargs)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"A copy of `input` changed by `{name}_`. {method.__doc__}"
-    composite(out=True, name=name)(function)
-
-
-for _name, _method in (
-    ("index_add", index_add_), ("index_copy", index_copy_), ("index_fill", index_fill_),
-    ("scatter", scatter_), ("scatter_add", scatter_add_),
-):  # fmt: skip
-    _copying(_name, _method)
-
-
-@composite(out=True)
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with broadcasting of all dimensions but `dim` (None: of the flattened input)."""
-    if dim is None:
-        return F.gather(reshape(input, -1), 0, reshape(indices, -1))
-    d, n = wrap_dim(dim, input.array.ndim), input.array.ndim
-    if indices.array.ndim != n:
-        raise RuntimeError(
-            "take_along_dim(): input and indices should have the same number of dimensions, but "
-            f"got {n} dimensions for input, and {indices.array.ndim} dimensions for indices"
-        )
-    pairs = [(max(a, b) if 0 not in (a, b) else 0) for a, b in zip(input.shape, indices.shape)]
-    wide = [m if k != d else s for k, (m, s) in enumerate(zip(pairs, input.shape))]
-    at = [m if k != d else s for k, (m, s) in enumerate(zip(pairs, indices.shape))]
-    index = F.expand(indices, tuple(at))
-    size = input.array.shape[d]
-    return F.gather(
-        F.expand(input, tuple(wide)), d, F.where(F.lt(index, 0), F.add(index, size), index)
-    )
-
-
-@composite(out=True)
-def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements of the flattened input: the shape of `index`."""
-    if index.dtype is not int64:
-        raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype}")
-    try:
-        out = F.index(reshape(input, -1), [reshape(index, -1)], (0,))
-    except IndexError as error:
-        raise _out_of_elements(input, error) from None
-    return reshape(out, index.shape)
-
-
-def _out_of_elements(input: Tensor, error: IndexError) -> IndexError:
-    if not input.array.size:
-        return IndexError("take(): tried to take from an empty tensor")
-    return IndexError(
-        f"out of range: {error} (a tensor of {input.array.size} elements, counted flat)"
-    )
-
-
-@composite()
-def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy with `source` written (or added) at indices of the flattened tensor."""
-    return put_(F.clone(input), index, source, accumulate)
-
-
-@composite(name="put_")
-def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """Write (or add) `source` at indices of the flattened tensor."""
-    if index.array.size != source.array.size:
-        raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, but got "
-            f"source.numel() = {source.array.size}, index.numel() = {index.array.size}"
-        )
-    if source.dtype is not self.dtype:
-        raise RuntimeError(
-            "put_(): self and source expected to have the same dtype, but got self.dtype = "
-            f"{self.dtype} and source.dtype = {source.dtype}"
-        )
-    check_writable(self, (source,))
-    flat, places = reshape(self, -1), [reshape(index, -1)]
-    try:
-        out = F.index_put(flat, reshape(source, -1), places, (0,), accumulate)
-    except IndexError as error:
-        raise _out_of_elements(self, error) from None
-    return write_back(self, reshape(out, self.shape), "put_")
 
 
 # ---- masks

@@ -27,7 +27,7 @@ def _dims(name: str, **operands: tuple[Tensor, int]) -> None:
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices, (n, k) and (k, m)."""
     _dims("mm", self=(input, 2), mat2=(mat2, 2))
-    return F.matmul(input, mat2)  # type: ignore[no-any-return]
+    return F.matmul(input, mat2)
 
 
 @composite(out=True)
@@ -40,7 +40,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
             f"Expected size for first two dimensions of batch2 tensor to be: [{b}, {k}] but got: "
             f"{list(mat2.shape[:2])}."
         )
-    return F.matmul(input, mat2)  # type: ignore[no-any-return]
+    return F.matmul(input, mat2)
 
 
 @composite(out=True)
@@ -52,16 +52,14 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
             f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x{input.shape[1]}),"
             f" vec ({vec.shape[0]})"
         )
-    return F.matmul(input, vec)  # type: ignore[no-any-return]
+    return F.matmul(input, vec)
 
 
 @composite(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Sum of the products of two vectors' elements."""
     if input.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(
-            f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors"
-        )
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.shape != tensor.shape:
         raise RuntimeError(
             "inconsistent tensor size, expected tensor [{}] and src [{}] to have the same number "
@@ -69,7 +67,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
                 *(t.shape[0] for t in (input, tensor, input, tensor))
             )
         )
-    return F.matmul(input, tensor)  # type: ignore[no-any-return]
+    return F.matmul(input, tensor)
 
 
 @composite(out=True)
@@ -82,14 +80,14 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors' elements: (n,) and (m,) give (n, m)."""
     _dims("outer", self=(input, 1), vec2=(vec2, 1))
-    return F.mul(reshape(input, (-1, 1)), vec2)  # type: ignore[no-any-return]
+    return F.mul(reshape(input, (-1, 1)), vec2)
 
 
 @composite(out=True)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Products of the last dimensions' vectors: (..., k) and (*, k) give (..., *)."""
     if input.ndim == 0 or other.ndim == 0:
-        return F.mul(input, other)  # type: ignore[no-any-return]
+        return F.mul(input, other)
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
@@ -101,7 +99,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 @composite(aliases=("linalg.vecdot",), out=True, public="f")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Sum of products along `dim`; the other dimensions broadcast."""
-    return F.sum(F.mul(x, y), dim)  # type: ignore[no-any-return]
+    return F.sum(F.mul(x, y), dim)
 
 
 def _scaled(x: Tensor, factor: Any) -> Tensor:
@@ -111,11 +109,11 @@ def _scaled(x: Tensor, factor: Any) -> Tensor:
     kind = x.dtype
     if not (kind.is_floating_point or kind.is_complex):
         factor = bool(factor) if kind is bool_ else int(factor)
-    return F.mul(x, factor)  # type: ignore[no-any-return]
+    return F.mul(x, factor)
 
 
 def _blend(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """beta * input + alpha * product; for beta 0 the input's values do not matter, NaN either."""
+    """The sum beta * input + alpha * product, where beta 0 drops even NaN."""
     if input.dtype is not product.dtype:
         raise RuntimeError(
             f"{name}: self and the matrices must have the same dtype, but got {input.dtype} and "
@@ -143,17 +141,13 @@ def addmm(
 
 
 @composite(public="fmi", out=True)
-def addmv(
-    input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * (mat @ vec)`, input broadcast to (n,)."""
     return _blend("addmv", input, mv(mat, vec), beta, alpha)
 
 
 @composite(public="fmi", out=True)
-def addr(
-    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`, input broadcast to (n, m)."""
     return _blend("addr", input, outer(vec1, vec2), beta, alpha)
 
@@ -217,7 +211,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     def product(i: int, j: int) -> Tensor:
         if i == j:
             return chain[i]
-        return F.matmul(product(i, split[i, j]), product(split[i, j] + 1, j))  # type: ignore[no-any-return]
+        return F.matmul(product(i, split[i, j]), product(split[i, j] + 1, j))
 
     out = product(0, len(chain) - 1)
     shape = ([] if first else [out.shape[0]]) + ([] if last else [out.shape[1]])
@@ -237,7 +231,7 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
 
 @composite(public="f", out=True)
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Sum of products over pairs of dimensions: `dims` last of `a` with first of `b`, or two lists."""
+    """Sum of products over the `dims` last dimensions of `a` and first of `b`, or two lists."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
@@ -267,7 +261,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     shape_a, shape_b = [a.shape[d] for d in rest_a], [b.shape[d] for d in rest_b]
     x = reshape(_permuted(a, rest_a + left), (prod(shape_a), k))
     y = reshape(_permuted(b, right + rest_b), (k, prod(shape_b)))
-    return F.reshape(F.matmul(x, y), (*shape_a, *shape_b))  # type: ignore[no-any-return]
+    return F.reshape(F.matmul(x, y), (*shape_a, *shape_b))
 
 
 def _permuted(x: Tensor, dims: Sequence[int]) -> Tensor:
@@ -282,7 +276,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     b = (1,) * (n - other.ndim) + tuple(other.shape)
     x = reshape(input, tuple([k for s in a for k in (s, 1)]))
     y = reshape(other, tuple([k for s in b for k in (1, s)]))
-    return F.reshape(F.mul(x, y), tuple([s * t for s, t in zip(a, b, strict=True)]))  # type: ignore[no-any-return]
+    return F.reshape(F.mul(x, y), tuple([s * t for s, t in zip(a, b, strict=True)]))
 
 
 @composite()
@@ -290,7 +284,7 @@ def trace(input: Tensor) -> Tensor:
     """Sum of the diagonal of a matrix."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    return F.sum(F.diagonal(input))  # type: ignore[no-any-return]
+    return F.sum(F.diagonal(input))
 
 
 @composite(public="", aliases=("linalg.cross",), out=True, name="linalg_cross")
@@ -308,10 +302,8 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
             f"{other.shape[d]}"
         )
     a, b = F.unbind(input, d), F.unbind(other, d)
-    parts = [
-        F.sub(F.mul(a[i], b[j]), F.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))
-    ]
-    return F.stack(parts, d)  # type: ignore[no-any-return]
+    parts = [F.sub(F.mul(a[i], b[j]), F.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
+    return F.stack(parts, d)
 
 
 @composite(out=True)
@@ -328,10 +320,8 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 @composite(public="fn")
-def bilinear(
-    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
-    """`input1 @ weight[o] @ input2` for each output o: (..., i), (..., j), (o, i, j) give (..., o)."""
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`input1 @ weight[o] @ input2` for each o: (..., i), (..., j), (o, i, j) give (..., o)."""
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(
             f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and "
@@ -346,14 +336,14 @@ def bilinear(
     x = F.matmul(input1, reshape(F.permute(weight, (1, 0, 2)), (i, o * j)))
     x = F.reshape(x, (*input1.shape[:-1], o, j))
     out = F.sum(F.mul(x, reshape(input2, (*input2.shape[:-1], 1, j))), -1)
-    return out if bias is None else F.add(out, bias)  # type: ignore[no-any-return]
+    return out if bias is None else F.add(out, bias)
 
 
 # ---- distances
 
 
 def _norm(x: Tensor, p: float, dim: Any, keepdim: bool = False) -> Tensor:
-    return F.vector_norm(x, float(p), dim, keepdim)  # type: ignore[no-any-return]
+    return F.vector_norm(x, float(p), dim, keepdim)
 
 
 @composite(public="n")
@@ -366,7 +356,7 @@ def normalize(
         return result
     from .._inplace import write_out
 
-    return write_out("normalize", result, out)  # type: ignore[no-any-return]
+    return write_out("normalize", result, out)
 
 
 @composite(public="fn")
@@ -374,7 +364,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """Cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
     pair = broadcast_tensors(x1, x2)
     unit = [F.div(x, F.clamp(_norm(x, 2, dim, True), eps, None)) for x in pair]
-    return F.sum(F.mul(*unit), dim)  # type: ignore[no-any-return]
+    return F.sum(F.mul(*unit), dim)
 
 
 @composite(public="fn")
@@ -386,9 +376,7 @@ def pairwise_distance(
 
 
 @composite(public="f")
-def cdist(
-    x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None
-) -> Tensor:
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """p-norm between each row of x1 (..., p, m) and of x2 (..., r, m): (..., p, r)."""
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(
@@ -400,3 +388,15 @@ def cdist(
     rows = reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
     columns = reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
     return _norm(F.sub(rows, columns), p, -1)
+
+
+@composite(public="fn")
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """p-norms between all pairs of rows of (n, m), i < j in order: (n (n - 1) / 2,)."""
+    _dims("pdist", input=(input, 2))
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    n = input.shape[0]
+    pairs = F.nonzero(F.triu(F.full((n, n), True, bool_, device=input.device), 1))
+    first, second = (F.embedding(input, i) for i in F.unbind(pairs, 1))
+    return _norm(F.sub(first, second), p, -1)

@@ -37,12 +37,14 @@ def check_reduction(reduction: str) -> None:
 def reduced(loss: Tensor, reduction: str) -> Tensor:
     """The losses, their mean or their sum."""
     check_reduction(reduction)
-    out: Tensor = loss if reduction == "none" else F.mean(loss) if reduction == "mean" else F.sum(loss)
+    out: Tensor = (
+        loss if reduction == "none" else F.mean(loss) if reduction == "mean" else F.sum(loss)
+    )
     return out
 
 
 def warn_sizes(input: Tensor, target: Tensor) -> None:
-    """torch's warning where a target has another size and will broadcast."""
+    """The warning where a target has another size and will broadcast."""
     if input.array.shape != target.array.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size "
@@ -64,15 +66,15 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     loss = F.mul(loss, weight)
     if reduction != "mean":
         return reduced(loss, reduction)
-    return F.div(F.sum(loss), F.sum(weight))  # type: ignore[no-any-return]
+    return F.div(F.sum(loss), F.sum(weight))
 
 
 def _square(x: Tensor) -> Tensor:
-    return F.mul(x, x)  # type: ignore[no-any-return]
+    return F.mul(x, x)
 
 
 def _pick(condition: Tensor, a: Any, b: Any) -> Tensor:
-    return F.where(condition, a, b)  # type: ignore[no-any-return]
+    return F.where(condition, a, b)
 
 
 @composite(public="n")

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from .._dtypes import finfo, float32
+from .._inplace import write_back
 from .._tensor import F, Tensor
 from ..autograd.modes import no_grad
 from ._register import composite
@@ -45,7 +46,8 @@ def _update(
         for running, now in ((running_mean, mean), (running_var, unbiased)):
             if running is not None:
                 now = F.mean(F.reshape(now, (samples, -1)), 0) if samples > 1 else now
-                running.add_(F.mul(F.sub(F.cast(now, running.dtype), running), momentum))
+                step = F.mul(F.sub(F.cast(now, running.dtype), running), momentum)
+                write_back(running, F.add(running, step), "batch_norm")
 
 
 def _normalized_by(
@@ -75,7 +77,7 @@ def batch_norm(
     (the variance unbiased); otherwise by the running ones.
     """
     if not input.array.size:
-        return F.clone(input)  # type: ignore[no-any-return]
+        return F.clone(input)
     _channels(
         "batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight,
         bias=bias,
@@ -93,7 +95,7 @@ def batch_norm(
     out, mean, invstd = F.batch_norm_train(input, weight, bias, eps)
     if running_mean is not None or running_var is not None:
         _update(running_mean, running_var, (mean, invstd), eps, count, momentum)
-    return out  # type: ignore[no-any-return]
+    return out
 
 
 @composite(public="f", name="batch_norm")
@@ -127,7 +129,7 @@ def instance_norm(
     out, mean, invstd = F.batch_norm_train(x, *each, eps)
     if running_mean is not None or running_var is not None:
         _update(running_mean, running_var, (mean, invstd), eps, rest, momentum, n)
-    return F.reshape(out, input.shape)  # type: ignore[no-any-return]
+    return F.reshape(out, input.shape)
 
 
 @composite(public="n")
@@ -137,7 +139,7 @@ def layer_norm(
 ) -> Tensor:  # fmt: skip
     """Normalise over the last dimensions, whose sizes are `normalized_shape`; then weight, bias."""
     shape = _normalized_shape("layer_norm", input, normalized_shape, weight, bias)
-    return F.layer_norm(input, shape, weight, bias, eps)  # type: ignore[no-any-return]
+    return F.layer_norm(input, shape, weight, bias, eps)
 
 
 @composite(public="f", name="layer_norm")
@@ -212,7 +214,7 @@ def group_norm(
     x = F.reshape(x, input.shape)
     if weight is not None:
         x = F.mul(x, _per_channel(weight, x.ndim))
-    return x if bias is None else F.add(x, _per_channel(bias, x.ndim))  # type: ignore[no-any-return]
+    return x if bias is None else F.add(x, _per_channel(bias, x.ndim))
 
 
 @composite(public="f", name="group_norm")
@@ -238,4 +240,4 @@ def local_response_norm(
     square = F.reshape(F.mul(input, input), flat)
     mean = F.avg_pool2d(square, (size, 1), (1, 1), (size // 2, 0), False, True, None)
     mean = F.reshape(F.slice(mean, (slice(None), slice(None), slice(0, channels))), input.shape)
-    return F.div(input, F.pow(F.add(F.mul(mean, alpha), k), beta))  # type: ignore[no-any-return]
+    return F.div(input, F.pow(F.add(F.mul(mean, alpha), k), beta))

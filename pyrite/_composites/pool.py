@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -10,7 +9,7 @@ from .._dtypes import int64
 from .._ops.pool import pooled_sizes
 from .._tensor import F, Tensor
 from ._register import composite
-from ._shapes import Sizes, batched, per_dim, unbatched
+from ._shapes import Sizes, batched, named, per_dim, unbatched
 from .shape import reshape
 
 Indexed = tuple[Tensor, Tensor]
@@ -198,31 +197,16 @@ def _adaptive_max(n: int, input: Tensor, output_size: Any) -> Indexed:
             m = sizes[dim - 2]
             best = [F.argmax(part, dim, True) for part in _parts(x, dim, m)]
             x, place = (
-                _join(y, [F.gather(p, dim, b) for p, b in zip(_parts(y, dim, m), best, strict=True)], dim)
+                _join(y, [F.gather(p, dim, b) for p, b in zip(_parts(y, dim, m), best)], dim)
                 for y in (x, place)
-            )  # fmt: skip
+            )
     return unbatched(x, input), unbatched(place, input)
-
-
-def _named(name: str, public: str, doc: str) -> Callable[[Callable[..., Any]], None]:
-    """Register a function made in a loop over the number of dimensions."""
-
-    def register(function: Callable[..., Any]) -> None:
-        function.__name__ = function.__qualname__ = name
-        function.__doc__ = doc
-        composite(public=public)(function)
-
-    return register
 
 
 def _public(n: int) -> None:
     """The functions of `n` dimensions under torch's names."""
     over = f"over the last {n} dimensions of (batch, channels, ...)"
 
-    @_named(
-        f"max_pool{n}d", "fn",
-        f"Maximum of each window {over}; with `return_indices` also its place in the plane.",
-    )  # fmt: skip
     def max_pool(
         input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False, return_indices: bool = False,
@@ -231,44 +215,25 @@ def _public(n: int) -> None:
             n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
         )
 
-    @_named(
-        f"max_pool{n}d_with_indices", "fn" if n == 1 else "n",
-        f"Maximum of each window {over} and its place in the plane.",
-    )  # fmt: skip
     def with_indices(
         input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False, return_indices: bool = True,
     ) -> Any:  # fmt: skip
         return _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
-    @_named(
-        f"adaptive_avg_pool{n}d", "fn" if n == 1 else "n",
-        f"Mean {over}, cut into `output_size` parts.",
-    )  # fmt: skip
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
         return _adaptive_avg(n, input, output_size)
 
-    @_named(
-        f"adaptive_max_pool{n}d", "n",
-        f"Maximum {over}, cut into `output_size` parts; with `return_indices` also its place.",
-    )  # fmt: skip
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         results = _adaptive_max(n, input, output_size)
         return results if return_indices else results[0]
 
-    @_named(
-        f"max_unpool{n}d", "n",
-        f"The inverse of max_pool{n}d with indices: values at their places, zeros elsewhere.",
-    )  # fmt: skip
     def max_unpool(
         input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
         output_size: Any = None,
     ) -> Tensor:  # fmt: skip
         return _max_unpool(n, input, indices, kernel_size, stride, padding, output_size)
 
-    @_named(
-        f"lp_pool{n}d", "n", f"Power mean without the count: (sum x**p)**(1/p) of windows {over}."
-    )
     def lp_pool(
         input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None,
         ceil_mode: bool = False,
@@ -277,7 +242,23 @@ def _public(n: int) -> None:
         powers = F.pow(input, norm_type)
         mean = _avg_pool(n, powers, kernel_size, stride, 0, ceil_mode, True, None)
         total = F.mul(F.mul(F.sign(mean), F.relu(F.abs(mean))), count)
-        return F.pow(total, 1.0 / norm_type)  # type: ignore[no-any-return]
+        return F.pow(total, 1.0 / norm_type)
+
+    top, place = "fn" if n == 1 else "n", "its place in the plane"
+    for function, name, public, doc in (
+        (max_pool, "max_pool", "fn",
+         f"Maximum of each window {over}; `return_indices`: also {place}."),
+        (with_indices, "max_pool{}_with_indices", top,
+         f"Maximum of each window {over}, and {place}."),
+        (adaptive_avg_pool, "adaptive_avg_pool", top,
+         f"Mean {over}, cut into `output_size` parts."),
+        (adaptive_max_pool, "adaptive_max_pool", "n",
+         f"Maximum {over}, cut into `output_size` parts; `return_indices`: also {place}."),
+        (max_unpool, "max_unpool", "n", f"Values at their places {over}, zeros elsewhere."),
+        (lp_pool, "lp_pool", "n", f"(sum x**p)**(1/p) of each window {over}."),
+    ):  # fmt: skip
+        full = name.format(f"{n}d") if "{}" in name else f"{name}{n}d"
+        named(function, full, public, doc)
 
 
 for _n in (1, 2, 3):

@@ -103,29 +103,23 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 # ---- the largest and the smallest
 
 
-def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, names: tuple[str, ...]) -> Any:
-    full, pair, index = names
-    if other is not None or isinstance(dim, Tensor):
-        return getattr(F, pair)(input, dim if other is None else other)
-    if dim is not None:
-        indices = getattr(F, index)(input, dim, True)
-        return pick(input, indices, dim, keepdim, MAX if full == "amax" else MIN)
-    return getattr(F, full)(input)
-
-
 @composite(out=True)
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """`max(x)` the largest element; `max(x, dim)` values and indices; `max(x, y)` the maximum.
 
     Of equal elements along `dim` the first is taken, and it alone gets the gradient.
     """
-    return _extreme(input, dim, keepdim, other, ("amax", "maximum", "argmax"))
+    if other is not None or isinstance(dim, Tensor):
+        return F.maximum(input, dim if other is None else other)
+    return F.amax(input) if dim is None else MAX(*F.extreme(input, dim, keepdim, True))
 
 
 @composite(out=True)
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """`min(x)` the smallest element; `min(x, dim)` values and indices; `min(x, y)` the minimum."""
-    return _extreme(input, dim, keepdim, other, ("amin", "minimum", "argmin"))
+    if other is not None or isinstance(dim, Tensor):
+        return F.minimum(input, dim if other is None else other)
+    return F.amin(input) if dim is None else MIN(*F.extreme(input, dim, keepdim, False))
 
 
 @composite(out=True)

@@ -18,7 +18,7 @@ def _cast(input: Tensor, kind: dtype | None) -> Tensor:
 
 
 def _implicit(name: str, input: Tensor, dim: int | None) -> int:
-    """torch's old choice of a dimension where none is given."""
+    """The old choice of a dimension where none is given."""
     if dim is not None:
         return dim
     warnings.warn(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._errors import wrap_dim
-from .._inplace import check_partial_overlap, check_writable, overwrite, recorded, write_back
+from .._inplace import check_partial_overlap, check_writable, overwrite, write_back
 from .._storage import steps
 from .._tensor import F, Tensor
 from ._register import composite
@@ -86,11 +86,11 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {kind}")
     if src is self:
         return self
-    check_writable(self, (src,))
-    if src.device != self.device:
+    followed = check_writable(self, (src,))
+    if type(src.array) is not type(self.array):
         src = F.to_device(src, self.device, src.device)
     check_partial_overlap(self, (src,))
-    if recorded(self, src):
+    if followed:
         out = F.cast(src, self.dtype) if src.dtype is not self.dtype else src
         return write_back(self, F.expand(out, self.array.shape), "copy_")
     value = src if src.array.shape == self.array.shape else expand(src, self.array.shape)

@@ -18,7 +18,9 @@ Sizes = tuple[int, ...]
 _COLUMN_BYTES = 1 << 20  # columns made at a time: they stay in the second-level cache
 
 
-def output_sizes(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:  # fmt: skip
+def output_sizes(
+    sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> Sizes:
     """Spatial sizes of a convolution's result."""
     return tuple([
         (n + 2 * p - d * (k - 1) - 1) // s + 1
@@ -103,10 +105,10 @@ def convolution(
     n, kernel = input.shape[0], weight.shape[2:]
     sizes = output_sizes(input.shape[2:], kernel, stride, padding, dilation)
     width = prod(sizes)
-    x = padded(xp, input, padding)
+    windows = _windows(xp, padded(xp, input, padding), kernel, sizes, stride, dilation)
     matrix = xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
     out = xp.empty((n, *matrix.shape[:2], width), input.dtype)
-    for part, columns in _columns(xp, _windows(xp, x, kernel, sizes, stride, dilation), groups, width):  # fmt: skip
+    for part, columns in _columns(xp, windows, groups, width):
         xp.matmul(matrix, columns, out=out[part])
     out = xp.reshape(out, (n, weight.shape[0], *sizes))
     if bias is not None:
@@ -119,11 +121,11 @@ def _bias_vjp(F: Any, g: Any) -> Any:
 
 
 convolution.vjp(
-    input=lambda F, g, weight, input_shape, stride, padding, dilation, groups: (
-        F.conv_grad_input(g, weight, input_shape, stride, padding, dilation, groups)
+    input=lambda F, g, weight, input_shape, stride, padding, dilation, groups: F.conv_grad_input(
+        g, weight, input_shape, stride, padding, dilation, groups
     ),
-    weight=lambda F, g, input, weight_shape, stride, padding, dilation, groups: (
-        F.conv_grad_weight(g, input, weight_shape, stride, padding, dilation, groups)
+    weight=lambda F, g, input, weight_shape, stride, padding, dilation, groups: F.conv_grad_weight(
+        g, input, weight_shape, stride, padding, dilation, groups
     ),
     bias=_bias_vjp,
 )
@@ -170,8 +172,8 @@ def _transposed_input(
 
 conv_grad_input.vjp(
     grad=_transposed_input,
-    weight=lambda F, g, grad, weight_shape, stride, padding, dilation, groups: (
-        F.conv_grad_weight(grad, g, weight_shape, stride, padding, dilation, groups)
+    weight=lambda F, g, grad, weight_shape, stride, padding, dilation, groups: F.conv_grad_weight(
+        grad, g, weight_shape, stride, padding, dilation, groups
     ),
 )
 
@@ -190,19 +192,19 @@ def conv_grad_weight(
     """The convolution's adjoint in its weight, of shape `size`."""
     n, sizes = grad.shape[0], grad.shape[2:]
     width = prod(sizes)
-    x = padded(xp, input, padding)
+    windows = _windows(xp, padded(xp, input, padding), size[2:], sizes, stride, dilation)
     rows = xp.reshape(grad, (n, groups, size[0] // groups, width))
     out = xp.zeros((groups, size[0] // groups, prod(size[1:])), grad.dtype)
-    for part, columns in _columns(xp, _windows(xp, x, size[2:], sizes, stride, dilation), groups, width):  # fmt: skip
+    for part, columns in _columns(xp, windows, groups, width):
         out += xp.sum(xp.matmul(rows[part], xp.swapaxes(columns, 2, 3)), axis=0)
     return xp.reshape(out, size)
 
 
 conv_grad_weight.vjp(
-    grad=lambda F, g, input, stride, padding, dilation, groups: (
-        F.convolution(input, g, None, stride, padding, dilation, groups)
+    grad=lambda F, g, input, stride, padding, dilation, groups: F.convolution(
+        input, g, None, stride, padding, dilation, groups
     ),
-    input=lambda F, g, grad, input_shape, stride, padding, dilation, groups: (
-        F.conv_grad_input(grad, g, input_shape, stride, padding, dilation, groups)
+    input=lambda F, g, grad, input_shape, stride, padding, dilation, groups: F.conv_grad_input(
+        grad, g, input_shape, stride, padding, dilation, groups
     ),
 )

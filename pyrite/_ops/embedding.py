@@ -73,7 +73,10 @@ def embedding_renorm(
     rows = xp.unique(checked_indices(indices, weight.shape[0], "the table"))
     chosen = weight[rows]
     size = xp.absolute(chosen)
-    norm = size.max(axis=1) if norm_type == float("inf") else xp.sum(size**norm_type, axis=1) ** (1 / norm_type)  # fmt: skip
+    if norm_type == float("inf"):
+        norm = size.max(axis=1)
+    else:
+        norm = xp.sum(size**norm_type, axis=1) ** (1 / norm_type)
     factor = xp.where(norm > max_norm, max_norm / (norm + 1e-7), 1)
     weight[rows] = chosen * factor[:, None].astype(weight.dtype)
 
@@ -91,7 +94,7 @@ def embedding_grad(xp: Any, g: Array, indices: Array, rows: int) -> Array:
         return out
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
-    first = xp.flatnonzero(xp.concatenate([ordered[:1] == ordered[:1], ordered[1:] != ordered[:-1]]))  # fmt: skip
+    first = xp.concatenate([xp.zeros(1, dtype=xp.int64), xp.flatnonzero(xp.diff(ordered)) + 1])
     values = xp.reshape(g, (flat.size, *width))[order]
     out[ordered[first]] = xp.add.reduceat(values, first, axis=0)
     return out

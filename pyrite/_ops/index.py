@@ -59,7 +59,7 @@ def index(xp: Any, input: Array, indices: Arrays, dims: Ints, wrap: bool = True)
     key = _key(input, indices, dims, wrap, xp)
     try:
         if len(indices) == 1:
-            return xp.take(input, key[-1], axis=dims[0])
+            return input.take(key[-1], dims[0])
         return input[key]
     except IndexError as error:
         raise _explained(input, indices, dims, error) from None
@@ -196,7 +196,7 @@ def gather(xp: Any, input: Array, dim: int, index: Array) -> Array:
     places = _places(xp, "gather", input.shape, dim, index)
     if not index.size:
         return xp.zeros(index.shape, input.dtype)
-    return xp.take(input.reshape(-1), places).reshape(index.shape)
+    return input.reshape(-1).take(places).reshape(index.shape)
 
 
 gather.vjp(input=lambda F, g, dim, index, input_shape: F.gather_grad(g, dim, index, input_shape))
@@ -327,6 +327,6 @@ scatter_fold.vjp_joint(_fold_vjp)
 @op(kind="move", public="", outputs=("~out",))
 def nonzero(xp: Any, input: Array) -> Array:
     """The indices of all elements that are not zero, one row each: (n, ndim) int64."""
-    if not input.ndim:
-        return xp.nonzero(input.reshape(1))[0].reshape(-1, 1)[:, :0]
+    if input.ndim < 2:
+        return xp.nonzero(input.reshape(-1))[0].reshape(-1, 1)[:, : input.ndim]
     return xp.stack(xp.nonzero(input), 1).astype("int64", copy=False)

@@ -14,16 +14,14 @@ def _classes(xp: Any, target: Any, count: int, ignore_index: int) -> tuple[Any, 
     wrong = (index < 0) | (index >= count)
     if bool(wrong.any()):
         raise IndexError(
-            f"Target {target[wrong][0].item()} is out of bounds: there are {count} classes, so class "
-            f"indices must lie in [0, {count - 1}] (or be ignore_index={ignore_index})"
+            f"Target {target[wrong][0].item()} is out of bounds: there are {count} classes, so "
+            f"class indices must lie in [0, {count - 1}] (or be ignore_index={ignore_index})"
         )
     return index, kept
 
 
 @op(public="", dtypes="any", outputs=("~index", "~kept"))
-def class_indices(
-    xp: Any, target: Array, count: int, ignore_index: int
-) -> tuple[Array, Array]:
+def class_indices(xp: Any, target: Array, count: int, ignore_index: int) -> tuple[Array, Array]:
     """Class indices with 0 in place of `ignore_index`, and a mask of those that count.
 
     IndexError names a class that is not in [0, count).
@@ -65,9 +63,8 @@ def cross_entropy_index(
     The loss, (rows,) or reduced, and the log-sum-exp of each row. IndexError names a class that
     does not exist.
     """
-    n, count = input.shape
     index, own, even = _parts(xp, input, target, weight, ignore_index, label_smoothing)
-    top = xp.max(input, axis=1, keepdims=True) if input.size else xp.zeros((n, 1), input.dtype)
+    top = xp.max(input, axis=1, keepdims=True)
     shifted = input - top
     log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1))
     chosen = xp.take_along_axis(shifted, index[:, None], axis=1)[:, 0]

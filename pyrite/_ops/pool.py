@@ -22,8 +22,8 @@ def pooled_sizes(
 
 
 def _windowed(
-    xp: Any, input: Any, sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
-    value: Any,
+    xp: Any, input: Any, sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes,
+    dilation: Sizes, value: Any,
 ) -> Any:  # fmt: skip
     """The input padded so that each of `sizes` windows lies inside it."""
     spatial = input.shape[-len(kernel) :]
@@ -53,11 +53,13 @@ def _max_pool(
     """
     spatial = input.shape[2:]
     sizes = pooled_sizes(spatial, kernel_size, stride, padding, dilation, ceil_mode)
-    x = _windowed(xp, input, sizes, kernel_size, stride, padding, dilation, _lowest(xp, input.dtype))  # fmt: skip
+    lowest = _lowest(xp, input.dtype)
+    x = _windowed(xp, input, sizes, kernel_size, stride, padding, dilation, lowest)
     # Places in the plane, -1 in the padding: that is never chosen, whatever the values are.
     places = xp.full(x.shape[2:], -1, dtype=xp.int64)
     places[inner(spatial, padding)] = xp.reshape(xp.arange(prod(spatial), dtype=xp.int64), spatial)
-    best = at = None
+    best: Any = None
+    at: Any = None
     for index in offsets(kernel_size, sizes, stride, dilation):
         value, place = x[index], xp.broadcast_to(places[index], (*x.shape[:2], *sizes))
         if best is None:
@@ -73,11 +75,15 @@ def _max_pool(
     return best, at
 
 
-max_pool2d = op(public="", outputs=("out", "_indices"), onnx="MaxPool", name="max_pool2d")(_max_pool)
+max_pool2d = op(public="", outputs=("out", "_indices"), onnx="MaxPool", name="max_pool2d")(
+    _max_pool
+)
 max_pool2d_with_indices = op(
     public="", outputs=("out", "~indices"), name="max_pool2d_with_indices"
 )(_max_pool)
-max_pool3d = op(public="", outputs=("out", "~indices"), onnx="MaxPool", name="max_pool3d")(_max_pool)
+max_pool3d = op(public="", outputs=("out", "~indices"), onnx="MaxPool", name="max_pool3d")(
+    _max_pool
+)
 
 for _op in (max_pool2d, max_pool2d_with_indices, max_pool3d):
     _op.vjp(input=lambda F, g, indices, input_shape: F.max_pool2d_grad(g, indices, input_shape))
@@ -146,15 +152,20 @@ def avg_pool2d(
     out = xp.zeros((*input.shape[: -len(sizes)], *sizes), input.dtype)
     for index in offsets(kernel_size, sizes, stride, ones):
         out += x[index]
-    count = _divisor(xp, out, sizes, spatial, kernel_size, stride, padding, count_include_pad, divisor_override)  # fmt: skip
+    window = (sizes, spatial, kernel_size, stride, padding)
+    count = _divisor(xp, out, *window, count_include_pad, divisor_override)
     return out / count if out.dtype.kind == "f" else xp.trunc(out / count).astype(out.dtype)
 
 
-avg_pool2d.vjp(
-    input=lambda F, g, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (  # noqa: E501
-        F.avg_pool2d_grad(g, input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # noqa: E501
-    )
-)  # fmt: skip
+def _avg_vjp(
+    F: Any, g: Any, input_shape: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes,
+    ceil_mode: bool, count_include_pad: bool, divisor_override: int | None,
+) -> Any:  # fmt: skip
+    window = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return F.avg_pool2d_grad(g, input_shape, *window)
+
+
+avg_pool2d.vjp(input=_avg_vjp)
 
 
 @op(public="")
@@ -172,8 +183,8 @@ def avg_pool2d_grad(
     """The average pool's adjoint: each window's share added to its elements."""
     ones = (1,) * len(kernel_size)
     spatial, sizes = input_shape[-len(kernel_size) :], g.shape[-len(kernel_size) :]
-    count = _divisor(xp, g, sizes, spatial, kernel_size, stride, padding, count_include_pad, divisor_override)  # fmt: skip
-    share = g / count
+    window = (sizes, spatial, kernel_size, stride, padding)
+    share = g / _divisor(xp, g, *window, count_include_pad, divisor_override)
     out = xp.zeros(input_shape, g.dtype)
     x = _windowed(xp, out, sizes, kernel_size, stride, padding, ones, 0)
     for index in offsets(kernel_size, sizes, stride, ones):
@@ -181,8 +192,12 @@ def avg_pool2d_grad(
     return x if x is out else x[inner(spatial, padding)]
 
 
-avg_pool2d_grad.vjp(
-    g=lambda F, g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (  # noqa: E501
-        F.avg_pool2d(g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # noqa: E501
-    )
-)  # fmt: skip
+def _avg_adjoint(
+    F: Any, g: Any, kernel_size: Sizes, stride: Sizes, padding: Sizes, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Any:  # fmt: skip
+    window = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return F.avg_pool2d(g, *window)
+
+
+avg_pool2d_grad.vjp(g=_avg_adjoint)

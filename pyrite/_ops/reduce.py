@@ -272,6 +272,26 @@ def argmin(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False)
     return xp.argmin(input, axis=axes(dim, input.ndim), keepdims=keepdim)
 
 
+@op(kind="reduce", outputs=("values", "~indices"), public="")
+def extreme(xp: Any, input: Array, dim: int, keepdim: bool, largest: bool) -> Any:
+    """The largest (or smallest) element along `dim` and its index (the first one), int64."""
+    _refuse_empty("max" if largest else "min", input, dim)
+    axis = axes(dim, input.ndim)
+    if largest:
+        return input.max(axis=axis, keepdims=keepdim), xp.argmax(input, axis, keepdims=keepdim)
+    return input.min(axis=axis, keepdims=keepdim), xp.argmin(input, axis, keepdims=keepdim)
+
+
+def _extreme_index_vjp(
+    F: Any, g: Any, indices: Any, dim: int, keepdim: bool, input_shape: tuple[int, ...]
+) -> Any:
+    g, indices = (kept(F, v, dim, keepdim, input_shape) for v in (g, indices))
+    return F.gather_grad(g, dim, indices, input_shape)
+
+
+extreme.vjp(input=_extreme_index_vjp)
+
+
 @op(kind="reduce")
 def any(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Whether an element over `dim` is nonzero; bool (uint8 for uint8)."""

@@ -148,8 +148,8 @@ expand.vjp(input=lambda F, g, input_shape: F.sum_to_size(g, input_shape))
 @op(kind="view", public="")
 def slice(xp: Any, input: Array, index: tuple[Any, ...]) -> Array:
     """Basic indexing with integers, slices and None; dimensions not named stay whole."""
-    try:
-        return input[(*index, ...)]  # the Ellipsis makes a single element a view, too
+    try:  # an Ellipsis makes a single element a view, too
+        return input[index if Ellipsis in index else (*index, ...)]
     except IndexError:
         raise _bounds_error(input.shape, index) from None
 
@@ -157,6 +157,9 @@ def slice(xp: Any, input: Array, index: tuple[Any, ...]) -> Array:
 def _bounds_error(shape: Ints, index: tuple[Any, ...]) -> IndexError:
     """The error of torch for the first integer that is out of range."""
     named = [i for i in index if i is not None]
+    if Ellipsis in named:
+        at = named.index(Ellipsis)
+        named[at : at + 1] = [builtins.slice(None)] * (len(shape) - len(named) + 1)
     if not shape:
         return IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a "
@@ -436,7 +439,8 @@ def stack(xp: Any, tensors: Arrays, dim: int = 0) -> Array:
                 f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at "
                 f"entry 0 and {list(t.shape)} at entry {i}"
             )
-    return xp.stack(tensors, dim)
+    key = (builtins.slice(None),) * wrap_dim(dim, tensors[0].ndim + 1) + (None,)
+    return xp.concatenate([t[key] for t in tensors], len(key) - 1)
 
 
 stack.vjp(tensors=lambda F, g, dim: F.unbind(g, dim))

@@ -28,14 +28,16 @@ def _order(xp: Any, input: Any, descending: bool) -> Any:
 
 def _to_last(xp: Any, input: Any, dim: int) -> Any:
     """The array with dimension `dim` last; 0-d gets one."""
-    wrap_dim(dim, input.ndim)
-    return xp.moveaxis(input, dim, -1) if input.ndim else input.reshape(1)
+    last = wrap_dim(dim, input.ndim) == input.ndim - 1
+    return input if last else xp.moveaxis(input, dim, -1) if input.ndim else input.reshape(1)
 
 
 def _back(xp: Any, indices: Any, input: Any, dim: int) -> Any:
     """Indices along the last dimension put back where `dim` of the input is."""
     if not input.ndim:
         return indices.reshape(())
+    if wrap_dim(dim, input.ndim) == input.ndim - 1:
+        return indices
     return xp.ascontiguousarray(xp.moveaxis(indices, -1, dim))
 
 

@@ -10,8 +10,8 @@ _HOME = {
     "backward": "engine", "grad": "engine", "no_grad": "modes", "enable_grad": "modes",
     "set_grad_enabled": "modes", "inference_mode": "modes", "Function": "function",
     "once_differentiable": "function", "gradcheck": "check", "gradgradcheck": "check",
-    "GradcheckError": "check", "detect_anomaly": "anomaly",
-    "set_detect_anomaly": "anomaly", "Node": "node",
+    "GradcheckError": "check", "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly",
+    "Node": "node",
 }  # fmt: skip
 
 
@@ -20,6 +20,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value
+    if name in _HOME.values():
+        return importlib.import_module(f"{__name__}.{name}")
     if name == "Variable":  # torch's old name for what every Tensor is now
         from .._tensor import Tensor
 

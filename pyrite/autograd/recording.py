@@ -116,7 +116,7 @@ class _Caller:
             "new": Tensor.__new__, "Node": Node, "new_node": Node.__new__, "NUMBERS": NUMBERS,
             "next_sequence": next_sequence, "Storage": Storage, "sequence": _sequence,
             "storage_of": storage_of, "wrap": wrap, "edge_of": edge_of,
-            "finish_view": finish_view, "entry": entry,
+            "views": views, "View": View, "new_view": View.__new__, "entry": entry,
         }  # fmt: skip
         if len(self.visible) > 1:
             scope["Result"] = namedtuple(op.name, self.visible)  # noqa: PYI024
@@ -351,17 +351,32 @@ class _Caller:
         if self.plan is None:
             return ["    o = Tensor(z); o.storage = storage_of(input)", "    return o"]
         attrs = ", ".join(p.name for p in self.op.params if p.role == "attr")
-        comma = "," if attrs else ""
-        first = self.arrays[0]
+        attrs = f"({attrs}{',' if attrs else ''})"
         many = self.op.outputs == "*"
         shape = "[a.shape for a in z]" if many else "z.shape"
         kind = "[a.dtype for a in z]" if many else "z.dtype"
-        return [
+        lines = [
             f"    if {self.condition()}:",
             *[f"        {s}" for s in self.node(shape, kind)],
             f"        n.saved = {self.saved()}",
             "    else: n = None",
-            f"    return finish_view({first}, z, n, {self.op.name!r}, ({attrs}{comma}), mode)",
+        ]
+        if many:
+            return [*lines, f"    return views(input, z, n, {self.op.name!r}, {attrs}, mode)"]
+        return [
+            *lines,
+            "    w = w_input",
+            "    if w is None: w = storage_of(input)",
+            "    b = input.cut; v = new_view(View); v.version = w.version",
+            "    if b is None:",
+            "        v.base = input; v.origin = 'no_grad' if mode else ''",
+            f"        v.chain = (None, {self.op.name!r}, {attrs})",
+            "    else:",
+            "        v.base = b.base; v.origin = 'no_grad' if mode else b.origin",
+            f"        v.chain = (b.chain, {self.op.name!r}, {attrs})",
+            "    o = new(Tensor); o.array = z; o.storage = w; o.cut = v; o.node = n; o.index = 0",
+            "    o.hooks = o._grad = None; o._requires_grad = n is not None or mode == 1 and r_input",
+            "    return o",
         ]
 
 
@@ -391,37 +406,20 @@ def _sequence(tensors: Any) -> tuple[list[Any], bool] | None:
     return raw, grad
 
 
-def finish_view(
+def views(
     source: Tensor, z: Any, node: Node | None, name: str, attrs: tuple[Any, ...], mode: int
-) -> Any:
-    """Wrap the results of a view op and note how they were cut from their base."""
-    storage = source.storage
-    if storage is None:
-        storage = storage_of(source)
-    before = source.cut
-    base, chain, origin = (
-        (source, None, "") if before is None else (before.base, before.chain, before.origin)
-    )
-    chain = (chain, name, attrs)
-    if type(z) is not tuple:
-        return _view(z, source, storage, node, 0, View(
-            base, chain, storage.version, "no_grad" if mode else origin
-        ))  # fmt: skip
+) -> tuple[Tensor, ...]:
+    """Wrap the several results of a view op and note how they were cut from their base."""
+    storage, before = storage_of(source), source.cut
+    base, earlier = (source, None) if before is None else (before.base, before.chain)
     origin = "no_grad" if mode else "multi"
-    return tuple([
-        _view(piece, source, storage, node, i, View(base, chain, storage.version, origin))
-        for i, piece in enumerate(z, 1)
-    ])  # fmt: skip
-
-
-def _view(
-    array: Any, source: Tensor, storage: Storage, node: Node | None, index: int, view: View
-) -> Tensor:
-    out = Tensor.__new__(Tensor)
-    out.array, out.storage, out.node, out.index, out.cut = array, storage, node, index, view
-    out.hooks = out._grad = None
-    out._requires_grad = node is not None or (view.origin == "no_grad" and source._requires_grad)
-    return out
+    outs = []
+    for i, piece in enumerate(z, 1):
+        out = Tensor(piece, node is not None or (mode == 1 and source._requires_grad))
+        out.storage, out.node, out.index = storage, node, i
+        out.cut = View(base, (earlier, name, attrs), storage.version, origin)
+        outs.append(out)
+    return tuple(outs)
 
 
 def slow(op: Op, args: tuple[Any, ...], out: Any = None, device: Any = None) -> Any:

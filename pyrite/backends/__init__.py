@@ -16,7 +16,7 @@ from ._switches import cuda, cudnn, mkldnn, mps
 
 __all__ = [
     "Backend", "available", "bind", "cuda", "cudnn", "get", "mkldnn", "mps", "names", "of",
-    "register",
+    "register", "run_serially",
 ]  # fmt: skip
 
 _lock = threading.RLock()
@@ -86,3 +86,24 @@ def _load(name: str) -> Backend:
         f"no backend for device type '{name}': known are {', '.join(names())}; a package offers "
         "one through an entry point in the group pyrite.backends"
     )
+
+
+def get_num_threads() -> int:
+    """The threads that kernels on the CPU use."""
+    from .numpy import _threads
+
+    return _threads.get_num_threads()
+
+
+def set_num_threads(count: int) -> None:
+    """Set the threads that kernels on the CPU use; results do not depend on it."""
+    from .numpy import _threads
+
+    _threads.set_num_threads(count)
+
+
+def run_serially() -> None:
+    """Let kernels that the calling thread starts run on it alone (loader threads)."""
+    from .numpy import _threads
+
+    _threads.run_serially()

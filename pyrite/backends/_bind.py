@@ -93,6 +93,9 @@ class _Binder:
         if fast is None:
             lines.append(f"    return general({plain})")
             return "\n".join(lines) + "\n"
+        if self.op.kind == "view" and self.kernel is None:  # no arithmetic that could warn
+            lines += [f"    if {fast}: z = generic(xp, {call})", f"    else: return general({plain})"]
+            return "\n".join([*lines, "    return z if type(z) is ND else finish(z)"]) + "\n"
         lines += [f"    if {fast}:", "        token = quiet(QUIET)", "        try:"]
         pad = "            "
         if self.kernel is not None:
@@ -111,27 +114,32 @@ class _Binder:
         return "\n".join(lines) + "\n"
 
     def fast_condition(self) -> str | None:
-        """Source of the test: all array operands float32 or all float64 (numbers allowed)."""
-        params = [self.op.params[i] for i in self.positions]
-        if params and self.rule == "any" and self.keeps_half:  # any dtypes, taken as they are
-            return " and ".join([
-                f"all([type(v) is ND for v in {p.name}])" if p.role == "arrays"
-                else f"(type({p.name}) is ND{f' or {p.name} is None' * p.optional})"
-                for p in params
-            ])  # fmt: skip
-        if self.lists or not self.positions:
+        """Source of the test that no rule applies: arrays all float32 or all float64.
+
+        Where the rule allows numbers, Python floats pass; operands that the rule leaves out, and
+        all operands of data movement, only have to be arrays of this backend.
+        """
+        moves = self.keeps_half and (self.rule == "any" or bool(self.lists))
+        if not self.positions or (self.lists and not moves):
             return None
-        first = params[0].name
-        test = f"type({first}) is ND and ((d := {first}.dtype) is F32 or d is F64)"
         weak = self.rule in ("promote", "float", "bool")
-        for p in params[1:]:
-            same = f"type({p.name}) is ND and {p.name}.dtype is d"
-            if p.optional:
-                same = f"({p.name} is None or {same})"
-            elif weak:
-                same = f"(type({p.name}) is float or {same})"
-            test += f" and {same}"
-        return test
+        tests: list[str] = []
+        ruled = False
+        for i in self.positions:
+            p = self.op.params[i]
+            test = f"type({p.name}) is ND"
+            if i in self.lists:
+                test = f"all([type(v) is ND for v in {p.name}])"
+                if weak:  # one dtype, whichever: nothing to promote
+                    test += f" and (d := {p.name}[0].dtype) and all([v.dtype is d for v in {p.name}])"
+            elif i in self.promoted and not moves:
+                first = f"((d := {p.name}.dtype) is F32 or d is F64)"
+                test += f" and {p.name}.dtype is d" if ruled else f" and {first}"
+                if ruled and weak and not p.optional:
+                    test = f"type({p.name}) is float or {test}"
+                ruled = ruled or not p.optional
+            tests.append(f"({p.name} is None or {test})" if p.optional else f"({test})")
+        return " and ".join(tests)
 
     def core(self, args: list[Any]) -> Any:
         """Kernel, then generic, on arrays that already have their compute types."""

@@ -33,6 +33,8 @@ from multiprocessing import connection, reduction
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
+from .._dtypes import dtype
+from .._tensor import Tensor
 from ._fetch import Builder, Epoch, Failure, Job, Result, Task, fresh_memory
 from ._workers import GRACE, Pool
 
@@ -63,8 +65,9 @@ class Slot:
     def write(self, value: Any) -> list[int]:
         """Store a value; the sizes in bytes of its pickle and of each array."""
         buffers: list[pickle.PickleBuffer] = []
-        head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-        views = [memoryview(head), *(buffer.raw() for buffer in buffers)]
+        head = io.BytesIO()
+        _Pickler(head, protocol=5, buffer_callback=buffers.append).dump(value)
+        views = [head.getbuffer(), *(buffer.raw() for buffer in buffers)]
         self.file.seek(0)
         for view in views:
             done = 0
@@ -83,6 +86,23 @@ class Slot:
         while done < size:
             done += self.file.readinto(memory[done:])
         return memory
+
+
+class _Pickler(pickle.Pickler):
+    """Sends a tensor as its own elements, not as the whole storage that it may be a view of."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not Tensor or not value.is_leaf:
+            return NotImplemented
+        array = value.detach().numpy()  # type: ignore[attr-defined]
+        return _rebuild, (array, value.dtype, value.requires_grad)
+
+
+def _rebuild(array: Any, kind: dtype, requires_grad: bool) -> Tensor:
+    # NumPy unpickles a dtype as a new object; kernels know theirs by identity.
+    tensor = Tensor(array.view(kind.numpy))
+    tensor.requires_grad = requires_grad
+    return tensor
 
 
 def _adopt(descriptor: Any) -> Slot:
@@ -205,7 +225,7 @@ def _holding_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Start processes that never see Ctrl-C: they inherit it blocked, and ignore it from then on."""
+    """Start processes that never see Ctrl-C: they inherit it blocked, then ignore it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASK else set()
     try:
         with _holding_ctrl_c(), warnings.catch_warnings():

@@ -32,13 +32,13 @@ def _index_put(
 ) -> Any:
     import torch
 
-    whole = [torch.arange(n) for n in x.shape]
-    if len(dims) == 1:  # so that the other dimensions are named too, as index_put wants them
-        grid = list(torch.meshgrid(*whole, indexing="ij"))
-        grid = [g.index_select(dims[0], indices[0].reshape(-1) % x.shape[dims[0]]) for g in grid]
-        flat = [grid[d] if d != dims[0] else grid[d] for d in range(x.ndim)]
-        return x.index_put(tuple(flat), values.expand(flat[0].shape), accumulate)
-    return x.index_put(tuple(indices), values, accumulate)
+    if len(dims) > 1:
+        return x.index_put(tuple(indices), values, accumulate)
+    # One dimension: all others are named too, as index_put wants them.
+    grid = torch.meshgrid(*[torch.arange(n) for n in x.shape], indexing="ij")
+    chosen = indices[0] % x.shape[dims[0]]
+    places = tuple([g.index_select(dims[0], chosen) for g in grid])
+    return x.index_put(places, values.expand(places[0].shape), accumulate)
 
 
 def _index_grad(g: Any, indices: Any, dims: Any, size: Any) -> Any:
@@ -87,7 +87,12 @@ samples(
         S(X, A((3, 4)), [I(0, 1, 0)], (0,), True, torch=_index_put),
         S(X, A((1, 4)), [I(1)], (0,), True, False, torch=_index_put),
     ],
-    gather=[S(X, 0, ROWS), S(T, -1, I([3, 0], [1, 1])), S(A((3,)), 0, I(2, 2, 0)), S(A(()), 0, I(0))],
+    gather=[
+        S(X, 0, ROWS),
+        S(T, -1, I([3, 0], [1, 1])),
+        S(A((3,)), 0, I(2, 2, 0)),
+        S(A(()), 0, I(0)),
+    ],
     gather_grad=[
         S(A((2, 4)), 0, ROWS, (3, 4), torch=_gather_grad),
         S(A((2, 2)), 1, I([3, 0], [1, 1]), (3, 4), torch=_gather_grad),
@@ -105,8 +110,24 @@ samples(
         for include_self in (True, False)
     ]
     + [
-        S(A((2,), values=[0.0, 2.0]), 0, I(0, 1, 1), A((3,), values=[3.0, 0.0, 4.0]), "prod", True, torch=_fold),
-        S(A((2,), values=[3.0, 2.0]), 0, I(0, 1, 1), A((3,), values=[3.0, 1.0, 2.0]), "amax", True, torch=_fold),
+        S(
+            A((2,), values=[0.0, 2.0]),
+            0,
+            I(0, 1, 1),
+            A((3,), values=[3.0, 0.0, 4.0]),
+            "prod",
+            True,
+            torch=_fold,
+        ),
+        S(
+            A((2,), values=[3.0, 2.0]),
+            0,
+            I(0, 1, 1),
+            A((3,), values=[3.0, 1.0, 2.0]),
+            "amax",
+            True,
+            torch=_fold,
+        ),
     ],
     nonzero=[S(A((3, 4), kind="bool")), S(A((), kind="int", values=1)), S(A((0, 2), kind="bool"))],
-)  # fmt: skip
+)

@@ -51,6 +51,11 @@ def binary(
     return calls
 
 
+def _floor(x: Any, y: Any) -> Any:
+    """floor_divide in torch's form that has a derivative."""
+    return x.div(y, rounding_mode="floor")
+
+
 def near(function: str, points: list[float]) -> Sample:
     """Values where branches meet, without derivatives."""
     return S(A((len(points),), values=points, grad=False), torch=function)
@@ -70,7 +75,7 @@ samples(
     mul=[*binary(number=-1.5), S(A((3,), kind="bool"), A((3,)))],
     div=binary(other=(0.5, 2), number=3),
     floor_divide=[
-        *binary(-9, 9, (1, 4), 2.0),
+        *binary(-9, 9, (1, 4), 2.0, torch=_floor),
         S(A((4,), values=[-7, 7, -8, 8], kind="int"), A((4,), values=[2, -2, 3, 3], kind="int")),
     ],
     remainder=[

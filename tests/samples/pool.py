@@ -47,7 +47,16 @@ _MAX: list[Any] = [
     ((1, 2, 6, 7), (3, 2), (1, 2), (1, 1), (2, 1), True),
     ((2, 2, 5, 7), (2, 3), (2, 3), (0, 1), (1, 1), True),
 ]
-_SPECIAL = [[[[1.0, 2.0, np.nan, 0.0], [np.nan, np.nan, 3.0, 3.0], [-np.inf] * 4, [5.0, 5.0, -np.inf, -1.0]]]]
+_SPECIAL = [
+    [
+        [
+            [1.0, 2.0, np.nan, 0.0],
+            [np.nan, np.nan, 3.0, 3.0],
+            [-np.inf] * 4,
+            [5.0, 5.0, -np.inf, -1.0],
+        ]
+    ]
+]
 # input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
 _AVG: list[Any] = [
     ((2, 3, 4, 6), (2, 2), (2, 2), (0, 0), False, True, None),

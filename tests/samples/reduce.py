@@ -79,8 +79,13 @@ samples(
     vector_norm=norms(),
     amax=[s for s in over(TIES, NANS, WHOLE) if s.args[0].shape != (0, 3)],
     amin=[s for s in over(TIES, NANS, WHOLE) if s.args[0].shape != (0, 3)],
-    argmax=[s for s in over(TIES, NANS, WHOLE, several=False)],
-    argmin=[s for s in over(TIES, NANS, WHOLE, several=False)],
+    argmax=over(TIES, NANS, WHOLE, several=False),
+    argmin=over(TIES, NANS, WHOLE, several=False),
+    extreme=[
+        S(x, d, k, m, torch=lambda x, d, k, m: (x.max if m else x.min)(d, k))
+        for x, d, k in ((X, 0, False), (CUBE, -2, True), (POINT, 0, False), (TIES, 1, False))
+        for m in (True, False)
+    ],
     any=[*over(WHOLE), S(A((2, 3), kind="bool"), 1)],
     all=[*over(WHOLE), S(A((2, 3), kind="bool"), 1)],
     cumsum=[*along(), S(WHOLE, 1)],

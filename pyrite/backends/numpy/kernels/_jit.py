@@ -44,6 +44,11 @@ Place: TypeAlias = int  # lo and hi as unsigned integers: x[i] then needs no tes
 LOOPS: list[Loop] = []
 INLINED: list[tuple[Callable[..., Any], frozenset[str]]] = []
 _lock = threading.RLock()
+_state = {"filling": False, "broken": False}
+
+
+class Unavailable(Exception):
+    """Numba is installed but cannot compile here; the generic kernels serve."""
 
 
 class Loop:
@@ -78,10 +83,16 @@ class Loop:
             _threads.release()
 
     def load(self) -> Callable[..., None]:
-        """The machine code, from the cache or compiled now."""
+        """The machine code, from the cache or compiled now; Unavailable where Numba fails."""
         with _lock:
+            if _state["broken"]:
+                raise Unavailable
             if self.entry is None:
-                self.entry = _compile(self)
+                try:
+                    self.entry = _compile(self)
+                except _failures() as error:
+                    _turn_off(error)
+                    raise Unavailable from error
             return self.entry
 
 
@@ -110,6 +121,27 @@ def inline(*fastmath: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 def available() -> bool:
     """Whether numba can be imported and may compile."""
     return find_spec("numba") is not None and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What an unfit version of Numba, of NumPy beside it, or of LLVM may raise."""
+    usual = (ImportError, AttributeError, TypeError, ValueError, RuntimeError)
+    try:
+        from numba.core.errors import NumbaError
+    except ImportError:
+        return usual
+    return (*usual, NumbaError)
+
+
+def _turn_off(error: Exception) -> None:
+    _state["broken"] = True
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    warnings.warn(
+        f"Compiled kernels are off, NumPy serves all ops (slower): numba failed with {reason!r}; "
+        "install a numba that fits this NumPy, or uninstall it",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 # --- compiling ------------------------------------------------------------------------------
@@ -275,7 +307,6 @@ def warmup() -> tuple[int, float, Path | None]:
     return len(loops), time.perf_counter() - begin, folder
 
 
-_state = {"filling": False}
 _FILL = """
 import os, sys
 if hasattr(os, "nice"):

@@ -2,7 +2,7 @@
 
 Imported when the first kernel is compiled or loaded, never before: it imports numba. Beside the
 public interface it uses `compile_subroutine` and `call_internal_no_propagate` of Numba's target
-context, and LLVM IR for what Numba's language lacks; `_jit` turns kernels off if they are gone.
+context, and LLVM IR for what Numba's language lacks; where they fail `_jit` turns kernels off.
 """
 
 from __future__ import annotations
@@ -127,10 +127,12 @@ def _system_call(symbol: str) -> Any:
     @intrinsic
     def transfer(typing: Any, descriptor: Any, address: Any, count: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kind = ir.FunctionType(I64, [I32, POINTER, I64])
+            # Of the result the low half: all of it on Windows, enough of it elsewhere.
+            kind = ir.FunctionType(I32, [I32, POINTER, I64])
             function = cgutils.get_or_insert_function(builder.module, kind, symbol)
             target = builder.inttoptr(args[1], POINTER)
-            return builder.call(function, [builder.trunc(args[0], I32), target, args[2]])
+            count = builder.call(function, [builder.trunc(args[0], I32), target, args[2]])
+            return builder.sext(count, I64)
 
         return types.int64(types.int64, types.int64, types.int64), generate
 

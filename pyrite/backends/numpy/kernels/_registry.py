@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from ._jit import Loop
+from ._jit import Loop, Unavailable
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -20,8 +21,15 @@ def kernel(name: str, min_size: int = 0) -> Callable[[Function], Function]:
     """Register a kernel for op `name`; its first array must have `min_size` elements."""
 
     def register(function: Function) -> Function:
-        function.min_size = min_size  # type: ignore[attr-defined]
-        KERNELS[name] = function
+        @wraps(function)
+        def guarded(*args: Any, **options: Any) -> Any:
+            try:
+                return function(*args, **options)
+            except Unavailable:
+                return NotImplemented
+
+        guarded.min_size = min_size  # type: ignore[attr-defined]
+        KERNELS[name] = guarded
         return function
 
     return register

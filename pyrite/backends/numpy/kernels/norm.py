@@ -121,9 +121,7 @@ def layer_norm_grad(
         blocks, rows(blocks, BLOCK * width), grad.reshape(n, width), input.reshape(n, width),
         mean.reshape(-1), rstd.reshape(-1), factor, gx.reshape(n, width), gw, gb,
     )  # fmt: skip
-    if weight is None:
-        return gx, NONE.copy(), NONE.copy()
-    return gx, _total(gw).reshape(weight.shape), _total(gb).reshape(weight.shape)
+    return gx, _total(gw).reshape(normalized_shape), _total(gb).reshape(normalized_shape)
 
 
 def _total(parts: Array) -> Array:
@@ -216,4 +214,4 @@ def batch_norm_grad(
         channels, rows(channels, n * rest), grad.reshape(cube), input.reshape(cube), _flat(weight),
         mean, invstd, gx.reshape(cube), gw, gb,
     )  # fmt: skip
-    return (gx, gw, gb) if weight is not None else (gx, NONE.copy(), NONE.copy())
+    return gx, gw, gb
