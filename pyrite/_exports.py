@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -52,11 +53,35 @@ def export(space: str, name: str, make: Maker) -> None:
         setattr(Tensor, name, LazyMethod(name, make))
 
 
+def _numpy_words(make: Maker) -> Maker:
+    """Let a function with `dim` also take NumPy's words, `axis` and `keepdims`."""
+
+    def made() -> Callable[..., Any]:
+        function = make()
+        code = inspect.unwrap(function).__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if "dim" not in names or "axis" in names:
+            return function
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if "axis" in kwargs:
+                kwargs["dim"] = kwargs.pop("axis")
+            if "keepdims" in kwargs:
+                kwargs["keepdim"] = kwargs.pop("keepdims")
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return made
+
+
 def _spread(
     name: str, public: str, aliases: tuple[str, ...], function: Maker, method: Maker, inplace: Maker
 ) -> None:
     """One record under all its names: its own and the aliases, in-place twins included."""
     plain = [a for a in aliases if "." not in a]
+    function, method = _numpy_words(function), _numpy_words(method)
     for n in (name, *plain):
         for letter, space in LETTERS.items():
             if letter in public:

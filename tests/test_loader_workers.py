@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -197,15 +199,24 @@ def test_workers_end_with_their_iterator(how: str) -> None:
         assert kind == "thread" or not alive(pid)
 
 
-def test_no_reference_cycle_keeps_workers() -> None:
-    gc.disable()
-    try:
-        batches = iter(DataLoader(Slow(), num_workers=2))
-        next(batches)
-        del batches
-        assert not loader_threads()
-    finally:
-        gc.enable()
+@pytest.mark.parametrize(("count", "kind"), [(0, "none"), *SOME])
+def test_no_reference_cycle_keeps_workers(count: int, kind: str) -> None:
+    for dataset in (Slow(), Failing(ValueError("bad"), 0), Failing(OddError(1, "bad"), 0)):
+        gc.collect()
+        gc.disable()
+        try:
+            batches = iter(DataLoader(dataset, **with_workers(count, kind)))
+            there = weakref.ref(batches)
+            with suppress(ValueError, OddError):
+                next(batches)
+            del batches
+            if isinstance(dataset, Failing):
+                # Without workers the exception is the dataset's own, and remembers its frames.
+                dataset.error.__traceback__ = None
+            assert there() is None
+            assert not loader_threads()
+        finally:
+            gc.enable()
 
 
 def test_persistent_workers() -> None:

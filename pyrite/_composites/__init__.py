@@ -5,6 +5,6 @@ from ._register import composite as composite
 
 from . import (  # noqa: E402
     activation, arrange, attention, classification, conv, convert, create, dropout, einsum,
-    embedding, index, linalg, loss, norm, pointwise, pool, random, reduce, scatter, shape, softmax, sort,
-    special, write,
+    embedding, index, linalg, loss, norm, pointwise, pool, random, reduce, scatter, shape,
+    softmax, sort, special, write,
 )  # fmt: skip

@@ -27,6 +27,7 @@ def write_at(self: Tensor, call: Call, name: str) -> Tensor:
     if op in _WRITES and not followed and (x is self or x.storage is self.storage):
         getattr(F, _WRITES[op])(x, *args)
         return self
+    x = x if op in _WRITES else F.clone(x)  # which the op saves
     out = getattr(F, op)(x, *args)
     return write_back(self, out if x is self else F.view(out, self.array.shape), name)
 

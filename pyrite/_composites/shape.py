@@ -33,6 +33,14 @@ def ints(name: str, values: Any) -> tuple[int, ...]:
         ) from None
 
 
+def new_size(name: str, values: Any) -> tuple[int, ...]:
+    """The ints of a shape, of which one may be -1."""
+    target = ints(name, values)
+    if target and min(target) < -1:
+        raise RuntimeError(f"invalid shape dimension {min(target)}")
+    return target
+
+
 def dims_of(input: Tensor, dims: Any) -> tuple[int, ...]:
     """Non-negative dimensions from an int or a sequence."""
     ndim = input.array.ndim
@@ -52,7 +60,7 @@ def view(
     """
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], Dtype)):
         return F.view_dtype(self, dtype or shape[0])
-    return F.view(self, ints("view", shape if size is None else (size,)))
+    return F.view(self, new_size("view", shape if size is None else (size,)))
 
 
 @composite(public="m")
@@ -64,7 +72,7 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
 @composite()
 def reshape(input: Tensor, *size: Any, shape: Sequence[int] | None = None) -> Tensor:
     """Another shape (one size may be -1): a view where the strides allow it, else a copy."""
-    target = ints("reshape", size if shape is None else (shape,))
+    target = new_size("reshape", size if shape is None else (shape,))
     if not input.array.flags.c_contiguous and not _viewable(input.array, target):
         return F.reshape(input, target)
     return F.view(input, target)
@@ -237,19 +245,19 @@ def movedim(input: Tensor, source: Dim, destination: Dim) -> Tensor:
 
 @composite(public="m")
 def expand(
-    self: Tensor, *sizes: Any, size: Sequence[int] | None = None, implicit: bool = False
+    self: Tensor, *shape: Any, size: Sequence[int] | None = None, implicit: bool = False
 ) -> Tensor:
     """Dimensions of size 1 stretched without copying; -1 keeps a size."""
-    target = ints("expand", sizes if size is None else (size,))
+    target = ints("expand", shape if size is None else (size,))
     if -1 in target:
-        shape = self.array.shape
-        lead = len(target) - len(shape)
+        old = self.array.shape
+        lead = len(target) - len(old)
         if -1 in target[: max(lead, 0)]:
             raise RuntimeError(
                 "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing "
                 f"dimension {target.index(-1)}"
             )
-        target = tuple([shape[d - lead] if n == -1 else n for d, n in enumerate(target)])
+        target = tuple([old[d - lead] if n == -1 else n for d, n in enumerate(target)])
     return F.expand(self, target)
 
 

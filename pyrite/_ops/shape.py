@@ -89,6 +89,8 @@ def view_dtype(xp: Any, input: Array, dtype: dtype) -> Array:
         )
     if input.strides[-1] != old:
         raise RuntimeError(f"self.stride(-1) must be 1 {what}")
+    if any(s % kind.itemsize for s in input.strides[:-1]):
+        raise RuntimeError(f"self.stride() must be divisible by {kind.itemsize // old} {what}")
     return input.view(kind)
 
 

@@ -106,7 +106,7 @@ class _Caller:
         self.creates = op.kind in ("create", "random") and not self.arrays
         self.takes_out = op.kind not in ("view", "update") and op.outputs != "*"
         self.visible = visible_names(op)
-        self.weak = op.kind == "pointwise"
+        self.weak = _takes_numbers(op)
 
     def build(self) -> Callable[..., Any]:
         op = self.op
@@ -380,6 +380,11 @@ class _Caller:
         ]
 
 
+def _takes_numbers(op: Op) -> bool:
+    """Whether Python numbers may stand for operands: arithmetic of two or more."""
+    return op.kind == "pointwise" and len(op.arrays) > 1
+
+
 def wrap(array: Any) -> Any:
     """A Tensor around a raw array, or None around None."""
     return None if array is None else Tensor(array)
@@ -462,9 +467,9 @@ def _plain(op: Op, param: Any, value: Any) -> Any:
         return [_element(op, param, v, i) for i, v in enumerate(value)]
     if isinstance(value, Tensor):
         return value.as_plain()
-    if op.kind == "pointwise" and type(value) in NUMBERS:
+    if _takes_numbers(op) and type(value) in NUMBERS:
         return value
-    if op.kind == "pointwise" and hasattr(value, "dtype") and hasattr(value, "item"):
+    if _takes_numbers(op) and hasattr(value, "dtype") and hasattr(value, "item"):
         if getattr(value, "shape", None) == ():  # a NumPy scalar counts as a number
             return value.item()
     if value is None and param.optional:

@@ -66,63 +66,70 @@ class _Binder:
             i for i in self.positions if chosen is None or op.params[i].name in chosen
         ]
         self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
+        self.weak = self.rule in ("promote", "float", "bool")
         self.keeps_half = op.kind in ("view", "move", "create", "update")
 
     def build(self) -> Callable[..., Any]:
         scope = {
             "ND": self.array_type, "F32": F32, "F64": F64, "generic": self.op.generic,
             "kernel": self.kernel, "xp": self.xp, "general": self.general, "finish": self.finish,
-            "quiet": quiet, "restore": restore, "QUIET": QUIET,
+            "quiet": quiet, "restore": restore, "QUIET": QUIET, "NUMBERS": frozenset((int, float)),
         }  # fmt: skip
         for i, p in enumerate(self.op.params):
             scope[f"default_{i}"] = p.default
         return define(self.source(), f"bound_{self.op.name}", scope)
 
     def source(self) -> str:
-        """A function whose first test is for plain float32 or float64 arrays of one type."""
+        """A function whose first tests are for plain operands; all else goes to `general`."""
         params = self.op.params
-        names = [p.name for p in params]
         signature = ", ".join(
             p.name if p.default is inspect.Parameter.empty else f"{p.name}=default_{i}"
             for i, p in enumerate(params)
         )
-        plain = ", ".join(names)
+        plain = ", ".join(p.name for p in params)
         call = ", ".join(f"{p.name}={p.name}" if p.keyword_only else p.name for p in params)
         lines = [f"def bound_{self.op.name}({signature}):"]
         fast = self.fast_condition()
         if fast is None:
-            lines.append(f"    return general({plain})")
-            return "\n".join(lines) + "\n"
+            return f"{lines[0]}\n    return general({plain})\n"
         if self.op.kind == "view" and self.kernel is None:  # no arithmetic that could warn
-            lines += [f"    if {fast}: z = generic(xp, {call})", f"    else: return general({plain})"]
-            return "\n".join([*lines, "    return z if type(z) is ND else finish(z)"]) + "\n"
-        lines += [f"    if {fast}:", "        token = quiet(QUIET)", "        try:"]
-        pad = "            "
-        if self.kernel is not None:
-            size = getattr(self.kernel, "min_size", 0)
-            inner = pad
-            if size:
-                first = params[self.positions[0]].name
-                lines.append(f"{pad}if {first}.size >= {size}:")
-                inner += "    "
-            lines.append(f"{inner}z = kernel({call})")
-            lines.append(f"{inner}if z is not NotImplemented: return z")
-        lines.append(f"{pad}z = generic(xp, {call})")
-        lines += ["        finally: restore(token)", "    else:"]
-        lines.append(f"        return general({plain})")
-        lines.append("    return z if type(z) is ND else finish(z)")
-        return "\n".join(lines) + "\n"
+            lines.append(f"    if {fast}: z = generic(xp, {call})")
+        else:
+            lines += [f"    if {fast}:", *self.quietly(self.kernel_call(call), call)]
+            if reflected := self.number_first():
+                lines += [f"    elif {reflected}:", *self.quietly([], call)]
+        lines.append(f"    else: return general({plain})")
+        return "\n".join([*lines, "    return z if type(z) is ND else finish(z)"]) + "\n"
+
+    def quietly(self, before: list[str], call: str) -> list[str]:
+        """The generic kernel's call, after other lines, without NumPy's warnings."""
+        body = [*before, f"z = generic(xp, {call})"]
+        return [
+            "        token = quiet(QUIET)", "        try:", *[f"            {b}" for b in body],
+            "        finally: restore(token)",
+        ]  # fmt: skip
+
+    def kernel_call(self, call: str) -> list[str]:
+        """The backend's kernel, where there is one and the operand is large enough for it."""
+        if self.kernel is None:
+            return []
+        size = getattr(self.kernel, "min_size", 0)
+        first = self.op.params[self.positions[0]].name
+        guard = [f"if {first}.size >= {size}:"] if size else []
+        pad = "    " * len(guard)
+        return [
+            *guard, f"{pad}z = kernel({call})", f"{pad}if z is not NotImplemented: return z",
+        ]  # fmt: skip
 
     def fast_condition(self) -> str | None:
         """Source of the test that no rule applies: arrays all float32 or all float64.
 
-        Where the rule allows numbers, Python floats pass; operands that the rule leaves out, and
-        all operands of data movement, only have to be arrays of this backend.
+        Where the rule allows numbers, Python's pass; operands that the rule leaves out, and all
+        operands of data movement, only have to be arrays of this backend.
         """
         moves = self.keeps_half and (self.rule == "any" or bool(self.lists))
         if not self.positions or (self.lists and not moves):
             return None
-        weak = self.rule in ("promote", "float", "bool")
         tests: list[str] = []
         ruled = False
         for i in self.positions:
@@ -130,16 +137,25 @@ class _Binder:
             test = f"type({p.name}) is ND"
             if i in self.lists:
                 test = f"all([type(v) is ND for v in {p.name}])"
-                if weak:  # one dtype, whichever: nothing to promote
+                if self.weak:  # one dtype, whichever: nothing to promote
                     test += f" and (d := {p.name}[0].dtype) and all([v.dtype is d for v in {p.name}])"
             elif i in self.promoted and not moves:
-                first = f"((d := {p.name}.dtype) is F32 or d is F64)"
-                test += f" and {p.name}.dtype is d" if ruled else f" and {first}"
-                if ruled and weak and not p.optional:
-                    test = f"type({p.name}) is float or {test}"
+                test = f"{test} and {p.name}.dtype is d" if ruled else self.floating(p.name)
+                if ruled and self.weak:
+                    test = f"type({p.name}) in NUMBERS or {test}"
                 ruled = ruled or not p.optional
             tests.append(f"({p.name} is None or {test})" if p.optional else f"({test})")
         return " and ".join(tests)
+
+    def floating(self, name: str) -> str:
+        return f"type({name}) is ND and ((d := {name}.dtype) is F32 or d is F64)"
+
+    def number_first(self) -> str | None:
+        """Source of the test for a number and a floating array, as in `1 - x`."""
+        if not self.weak or self.lists or len(self.promoted) != 2 or len(self.positions) != 2:
+            return None
+        one, two = (self.op.params[i].name for i in self.promoted)
+        return f"type({one}) in NUMBERS and {self.floating(two)}"
 
     def core(self, args: list[Any]) -> Any:
         """Kernel, then generic, on arrays that already have their compute types."""
@@ -170,7 +186,7 @@ class _Binder:
         """Any types: promotion by the op's rule, half precision computed in float32."""
         values = list(args)
         self.check_arrays(values)
-        if self.rule in ("promote", "float", "bool"):
+        if self.weak:
             result = self.promote(values)
         else:
             if self.rule == "same":

@@ -97,22 +97,28 @@ class Failure(NamedTuple):
     error: BaseException | None = None
 
     def reraise(self) -> NoReturn:
-        """Raise the class again; RuntimeError where the interpreter would misread the class."""
-        if self.error is not None:
-            raise self.error
+        """Raise the error again, or its class; RuntimeError for what the caller would misread."""
+        error = self._rebuilt() if self.error is None else self.error
+        try:
+            raise error
+        finally:
+            # The traceback refers to this frame: no cycle may keep the loader's workers alive.
+            del self, error
+
+    def _rebuilt(self) -> BaseException:
         kind, text = self.kind, self.text
         if issubclass(kind, StopIteration) or not issubclass(kind, Exception):
             kind = RuntimeError
         try:
             error = kind(_Verbatim(text))
-            shown = text in str(error)
+            if text in str(error):
+                return error
         except TypeError:
-            shown = False
-        if not shown:
-            # A constructor with arguments of its own: pass it by, and say the text anyway.
-            named: Any = type(kind.__name__, (kind,), {"__str__": lambda _: text})
-            error = named.__new__(named)
-        raise error
+            pass
+        # A constructor with arguments of its own: pass it by, and show the text anyway.
+        named: Any = type(kind.__name__, (kind,), {"__str__": lambda _: text})
+        rebuilt: BaseException = named.__new__(named)
+        return rebuilt
 
 
 class _Verbatim(str):
@@ -180,7 +186,7 @@ class Builder:
             if not self.job.stream:
                 return result._replace(value=self._read(message))
             return self._read_stream(result)
-        return result._replace(value=guard.failure)
+        return result._replace(value=guard.take())
 
     def doing(self) -> str:
         """What the user's code was doing last."""
@@ -289,20 +295,24 @@ def fresh_memory(size: int) -> Any:
 class _Guard(contextlib.AbstractContextManager["_Guard"]):
     """Holds back what the user's code raises; in a worker whatever it is, else exceptions only."""
 
-    failure: Failure
+    _failure: Failure
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
+
+    def take(self) -> Failure:
+        """The failure, which the guard, met again in the error's traceback, forgets."""
+        return self.__dict__.pop("_failure")
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         place, doing = self._builder.place, self._builder.doing()
         if isinstance(error, Exception) and not place:
             error.add_note(f"raised in DataLoader (num_workers=0) {doing}")
-            self.failure = Failure(type(error), "", error)
+            self._failure = Failure(type(error), "", error)
         elif error is not None:
             original = "".join(traceback.format_exception(error))
             caught = f"Caught {type(error).__name__} in DataLoader worker {place}, {doing}"
-            self.failure = Failure(type(error), f"{caught}.\nOriginal {original}")
+            self._failure = Failure(type(error), f"{caught}.\nOriginal {original}")
         return bool(place) or isinstance(error, Exception)
 
 

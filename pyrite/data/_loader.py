@@ -102,9 +102,13 @@ class _Batches(Iterator[Any]):
                 "more. Does __iter__ give each worker its own part? See get_worker_info()",
                 stacklevel=2,
             )
-        if isinstance(result.value, Failure):
-            result.value.reraise()
-        return result.value
+        value = result.value
+        if isinstance(value, Failure):
+            try:
+                value.reraise()
+            finally:
+                del value, result
+        return value
 
     def _next(self) -> Result | None:
         if self._pool.ticket != self._ticket or not self._pool.close.alive:

@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -28,7 +29,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, reduction
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
@@ -273,13 +274,23 @@ def _store(result: Result, slot: Slot, builder: Builder) -> list[int]:
     return slot.write(value._replace(kind=RuntimeError) if isinstance(value, Failure) else failure)
 
 
+def _hang_up(pipe: connection.Connection) -> None:
+    """Close a pipe for all that hold it: workers of other loaders, forked since, may."""
+    if sys.platform != "win32":
+        end = socket.socket(fileno=pipe.fileno())
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.detach()
+    pipe.close()
+
+
 def _stop(workers: list[_Worker], owner: int) -> None:
     """Close the pipes, which ends the workers; those that do not end in time are killed."""
     if os.getpid() != owner:
         return
     with _holding_ctrl_c():
         for worker in workers:
-            worker.pipe.close()
+            _hang_up(worker.pipe)
         processes = [worker.process for worker in workers if worker.process.pid is not None]
         for end in ("is_alive", "terminate", "kill"):
             deadline = time.monotonic() + GRACE
