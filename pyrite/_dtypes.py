@@ -122,6 +122,15 @@ def from_numpy_dtype(kind: np.dtype[Any]) -> dtype:
     )
 
 
+def shared(array: Any) -> Any:
+    """The array with the one dtype object of its kind (unpickled arrays have their own).
+
+    Kernels tell dtypes apart by identity; ValueError and TypeError as `from_numpy_dtype`.
+    """
+    kind = from_numpy_dtype(array.dtype).numpy
+    return array if array.dtype is kind else array.view(kind)
+
+
 def as_dtype(value: Any) -> dtype:
     """`value` as a dtype: a `dtype`, or one of Python's bool, int, float, complex."""
     if isinstance(value, dtype):

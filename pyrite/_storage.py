@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._dtypes import shared
+
 # Linked view ops, the last applied first: (earlier ones or None, op name, attributes).
 Chain = Any
 
@@ -24,7 +26,7 @@ class Storage:
         self.version = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Storage, (memory(self.root),)
+        return _restored, (memory(self.root),)
 
 
 class View:
@@ -81,6 +83,10 @@ def root_array(array: Any) -> Any:
     while base is not None and isinstance(base, type(array)):
         array, base = base, base.base
     return array
+
+
+def _restored(root: Any) -> Storage:
+    return Storage(shared(root))
 
 
 def memory(root: Any) -> Any:

@@ -38,13 +38,13 @@ def test_killed_mid_epoch_and_resumed(tmp_path: Path, threads: str) -> None:
     """The first run starts with an empty kernel cache, the second finds it filled."""
     checkpoint, cache = tmp_path / "run.pt", tmp_path / "cache"
     options = ("--checkpoint", str(checkpoint), "--threads", threads)
-    first = _start(cache, *options)
-    assert first.stdout is not None
-    for line in first.stdout:
-        if line.split() == ["saved", "10"]:
-            first.send_signal(signal.SIGKILL)
-            break
-    assert first.wait() == -signal.SIGKILL
+    with _start(cache, *options) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if line.split() == ["saved", "10"]:
+                first.send_signal(signal.SIGKILL)
+                break
+    assert first.returncode == -signal.SIGKILL
     assert _weights(cache, *options) == _uninterrupted()
 
 

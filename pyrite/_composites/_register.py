@@ -30,7 +30,8 @@ def composite(
     """Register a composite: `public` as in `@op`; `out=True` gives the function `out=`."""
 
     def define(function: Function) -> Function:
-        key = name or function.__name__.rstrip("_")
+        own = function.__name__
+        key = name or (own if own.startswith("__") else own.rstrip("_"))
         if (key, public) in COMPOSITES:
             raise ValueError(f"composite {key!r} is defined twice")
         COMPOSITES[key, public] = Composite(key, function, public, tuple(aliases), out)

@@ -2,19 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from inspect import Parameter, signature
 from typing import Any
 
 from .. import backends
 from .._device import as_device
 from .._dtypes import (
-    bfloat16, dtype, float16, float32, float64, from_numpy_dtype, get_default_dtype, int8, int16, int32, int64,
-    scalar_dtype, uint8,
+    as_dtype, bfloat16, dtype, float16, float32, float64, from_numpy_dtype, get_default_dtype,
+    int8, int16, int32, int64, scalar_dtype, uint8,
 )  # fmt: skip
 from .._dtypes import bool_ as boolean
+from .._inplace import write_out
 from .._tensor import F, Tensor
 from ..backends import _host
 from ._register import composite
+from ._shapes import named
+from .shape import ints
+
+# Keywords that every factory has; the last three change nothing here.
+_OPTIONS = {
+    "out": None, "requires_grad": False, "layout": None, "pin_memory": False, "memory_format": None
+}  # fmt: skip
+_EXTRA = [Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k, v in _OPTIONS.items()]
+
+
+def factory(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Register a function of sizes or numbers, `dtype=` and `device=` as torch's factory.
+
+    The keywords of `_OPTIONS` are added; with `out=`, its dtype and device are those asked for.
+    """
+    name = make.__name__
+
+    @functools.wraps(make)
+    def function(
+        *args: Any, dtype: Any = None, out: Tensor | None = None, requires_grad: bool = False,
+        layout: Any = None, pin_memory: bool = False, memory_format: Any = None, **options: Any,
+    ) -> Tensor:  # fmt: skip
+        kind = None if dtype is None else as_dtype(dtype)
+        if out is not None:
+            if kind not in (None, out.dtype):
+                raise RuntimeError(
+                    f"{name}(): dtype {kind} does not match dtype of out parameter ({out.dtype})"
+                )
+            kind, options["device"] = out.dtype, out.device
+        result = make(*args, dtype=kind, **options)
+        if out is not None:
+            result = write_out(name, result, out)
+        return finish(result, requires_grad)
+
+    form = signature(make)
+    function.__signature__ = form.replace(parameters=[*form.parameters.values(), *_EXTRA])  # type: ignore[attr-defined]
+    composite("f")(function)
+    return function
+
+
+def like(name: str, make: Callable[..., Tensor], what: str) -> Callable[..., Tensor]:
+    """Register `{name}_like`: `make(size, ...)` with the size, dtype and device of a tensor."""
+
+    def function(
+        input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **options: Any
+    ) -> Tensor:
+        size = tuple(tensor_input(f"{name}_like", input).shape)
+        kind, where = dtype or input.dtype, device or input.device
+        return make(size, *args, dtype=kind, device=where, **options)
+
+    doc = f"{what} with the shape, dtype and device of `input`."
+    return named(function, f"{name}_like", "f", doc)
+
+
+def _new(make: Callable[..., Tensor], what: str) -> None:
+    """Register the method `new_{name}`: a factory with the dtype and device of a tensor."""
+
+    def function(
+        self: Tensor, *args: Any, dtype: Any = None, device: Any = None, **options: Any
+    ) -> Tensor:
+        kind, where = dtype or self.dtype, device or self.device
+        return make(*args, dtype=kind, device=where, **options)
+
+    named(function, f"new_{make.__name__}", "m", f"{what} with the dtype and device of this one.")
+
+
+def tensor_input(name: str, input: Any) -> Tensor:
+    """The input; TypeError for anything but a Tensor."""
+    if not isinstance(input, Tensor):
+        kind = type(input).__name__
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
+    return input
 
 
 def place(array: Any, where: Any) -> Any:
@@ -32,16 +107,18 @@ def finish(out: Tensor, requires_grad: bool) -> Tensor:
     return out
 
 
-def sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """`f(2, 3)` and `f((2, 3))` alike; RuntimeError for a negative size."""
-    if len(size) == 1 and not isinstance(size[0], int | Tensor) and hasattr(size[0], "__iter__"):
-        size = tuple(size[0])
-    try:
-        out = tuple([n.__index__() for n in size])
-    except AttributeError:
-        raise TypeError(f"sizes must be ints, got {size}") from None
-    if any(n < 0 for n in out):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(out)}: {list(out)}")
+def lengths(name: str, shape: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
+    """A shape given as ints, as one tuple or as `size=`; RuntimeError for a negative size."""
+    if size is not None and not isinstance(size, tuple | list):
+        kind = type(size).__name__
+        raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {kind}")
+    if size is None and not shape:
+        raise TypeError(f"{name}() missing 1 required positional argument: 'size'")
+    out = ints(name, shape if size is None else (size,))
+    if min(out, default=0) < 0:
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(out)}: {list(out)}"
+        )
     return out
 
 
@@ -93,8 +170,7 @@ def from_numpy(ndarray: Any) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative "
             "strides are not supported. Make a copy first: array.copy()"
         )
-    from_numpy_dtype(ndarray.dtype)
-    return Tensor(ndarray)
+    return Tensor(shared(ndarray))
 
 
 @composite(public="f")
@@ -114,115 +190,62 @@ def frombuffer(
     return finish(Tensor(_host.byte_buffer(buffer, dtype, count, offset)), requires_grad)
 
 
-@composite(public="f")
-def scalar_tensor(s: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
+@factory
+def scalar_tensor(s: Any, *, dtype: dtype | None = None, device: Any = None) -> Tensor:
+    """A 0-d tensor of one number."""
     return F.full((), s, dtype or get_default_dtype(), device=device)
 
 
-@composite(public="f")
+@factory
 def full(
-    size: Sequence[int], fill_value: Any, *, dtype: dtype | None = None, device: Any = None,
-    requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+    size: Sequence[int], fill_value: Any, *, dtype: dtype | None = None, device: Any = None
+) -> Tensor:
     """Every element `fill_value`, whose type decides the dtype unless one is given."""
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
-    kind = dtype or scalar_dtype(fill_value)
-    return finish(F.full(sizes((size,)), fill_value, kind, device=device), requires_grad)
+    value = _number(fill_value)
+    return F.full(lengths("full", (), size), value, dtype or scalar_dtype(value), device=device)
 
 
-def _constant(name: str, value: float) -> None:
-    def factory(
-        *size: Any, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False,
-        layout: Any = None, pin_memory: bool = False, memory_format: Any = None, **names: Any,
-    ) -> Tensor:  # fmt: skip
-        shape = sizes((names["size"],) if "size" in names else size)
+def _constant(name: str, what: str, *value: float) -> Callable[..., Tensor]:
+    op = F.full if value else F.empty
+
+    def make(
+        *shape: Any, size: Any = None, dtype: dtype | None = None, device: Any = None
+    ) -> Tensor:
         kind = dtype or get_default_dtype()
-        if value != value:
-            return finish(F.empty(shape, kind, device=device), requires_grad)
-        return finish(F.full(shape, value, kind, device=device), requires_grad)
+        return op(lengths(name, shape, size), *value, kind, device=device)
 
-    def like(
-        input: Tensor, *, dtype: dtype | None = None, device: Any = None,
-        requires_grad: bool = False, layout: Any = None, memory_format: Any = None,
-    ) -> Tensor:  # fmt: skip
-        return factory(
-            input.array.shape, dtype=dtype or input.dtype, device=device or input.device,
-            requires_grad=requires_grad,
-        )  # fmt: skip
-
-    def new(
-        self: Tensor, *size: Any, dtype: dtype | None = None, device: Any = None,
-        requires_grad: bool = False, layout: Any = None, pin_memory: bool = False, **names: Any,
-    ) -> Tensor:  # fmt: skip
-        return factory(
-            *size, dtype=dtype or self.dtype, device=device or self.device,
-            requires_grad=requires_grad, **names,
-        )  # fmt: skip
-
-    what = {"zeros": "zeros", "ones": "ones", "empty": "uninitialised memory"}[name]
-    for function, called, letters, text in (
-        (factory, name, "f", f"A tensor of {what} of the given size."),
-        (like, f"{name}_like", "f", f"A tensor of {what} with the shape, dtype and device of `input`."),
-        (new, f"new_{name}", "m", f"A tensor of {what} with the dtype and device of this one."),
-    ):
-        function.__name__ = function.__qualname__ = called
-        function.__doc__ = text
-        composite(public=letters, out=letters == "f", name=called)(function)
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"{what} of the given size."
+    return factory(make)
 
 
-for _name, _value in (("zeros", 0), ("ones", 1), ("empty", float("nan"))):
-    _constant(_name, _value)
-
-
-@composite(public="f")
-def full_like(
-    input: Tensor, fill_value: Any, *, dtype: dtype | None = None, device: Any = None,
-    requires_grad: bool = False, layout: Any = None, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
-    """Every element `fill_value`, with the shape, dtype and device of `input`."""
-    return full(
-        input.shape, fill_value, dtype=dtype or input.dtype, device=device or input.device,
-        requires_grad=requires_grad,
-    )  # fmt: skip
-
-
-@composite(public="m")
-def new_full(
-    self: Tensor, size: Sequence[int], fill_value: Any, *, dtype: dtype | None = None,
-    device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
-    """Every element `fill_value`, with the dtype and device of this tensor."""
-    return full(
-        size, fill_value, dtype=dtype or self.dtype, device=device or self.device,
-        requires_grad=requires_grad,
-    )  # fmt: skip
-
-
-@composite(public="m")
-def new_tensor(
-    self: Tensor, data: Any, *, dtype: dtype | None = None, device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """A tensor from data with the dtype and device of this one."""
-    return tensor(
-        data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad
-    )
+zeros = _constant("zeros", "A tensor of zeros", 0)
+ones = _constant("ones", "A tensor of ones", 1)
+empty = _constant("empty", "A tensor of uninitialised memory")
+for _make, _what in (
+    (zeros, "A tensor of zeros"), (ones, "A tensor of ones"),
+    (empty, "A tensor of uninitialised memory"), (full, "A tensor of one value"),
+):  # fmt: skip
+    like(_make.__name__, _make, _what)
+    _new(_make, _what)
+_new(tensor, "A tensor of data")
 
 
 def _number(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
 
 
-@composite(public="f", out=True)
+@factory
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: dtype | None = None,
-    device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+) -> Tensor:
     """`start, start + step, ...` below `end`; int64 if all three are ints, else floating."""
-    if end is None:
-        start, end = 0, start
-    start, end, step = _number(start), _number(end), _number(step)
+    start, end, step = map(_number, (0, start, step) if end is None else (start, end, step))
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -230,68 +253,64 @@ def arange(
             f"upper bound and lower bound inconsistent with step sign: {start}, {end}, step {step}"
         )
     whole = all(isinstance(v, int) for v in (start, end, step))
-    kind = dtype or (int64 if whole else get_default_dtype())
-    return finish(F.arange(start, end, step, kind, device=device), requires_grad)
+    return F.arange(
+        start, end, step, dtype or (int64 if whole else get_default_dtype()), device=device
+    )
 
 
-@composite(public="f")
+@factory
 def range(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: dtype | None = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+) -> Tensor:
     """Like `arange`, but `end` is included and the default dtype is floating."""
-    if end is None:
-        start, end = 0, start
-    count = int((end - start) / step) + 1
-    kind = dtype or get_default_dtype()
-    out = F.arange(0, count, 1, float64, device=device) * step + start
-    return finish(out.to(kind), requires_grad)
+    start, end = (0, start) if end is None else (start, end)
+    out = F.arange(0, int((end - start) / step) + 1, 1, float64, device=device) * step + start
+    return out.to(dtype or get_default_dtype())
 
 
-@composite(public="f", out=True)
+@factory
 def linspace(
-    start: Any, end: Any, steps: int, *, dtype: dtype | None = None, device: Any = None,
-    requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+    start: Any, end: Any, steps: int, *, dtype: dtype | None = None, device: Any = None
+) -> Tensor:
     """`steps` values evenly from `start` to `end`, both included."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = dtype or get_default_dtype()
-    out = F.linspace(_number(start), _number(end), steps, kind, device=device)
-    return finish(out, requires_grad)
+    return F.linspace(_number(start), _number(end), steps, kind, device=device)
 
 
-@composite(public="f", out=True)
+@factory
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: dtype | None = None,
-    device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
+    device: Any = None,
 ) -> Tensor:  # fmt: skip
     """`base` to the power of `steps` values evenly from `start` to `end`."""
-    powers = F.linspace(_number(start), _number(end), steps, float64, device=device)
-    return finish(F.pow(float(base), powers).to(dtype or get_default_dtype()), requires_grad)
+    powers = linspace(start, end, steps, dtype=float64, device=device)
+    return F.pow(float(base), powers).to(dtype or get_default_dtype())
 
 
-@composite(public="f", out=True)
-def eye(
-    n: int, m: int | None = None, *, dtype: dtype | None = None, device: Any = None,
-    requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+@factory
+def eye(n: int, m: int | None = None, *, dtype: dtype | None = None, device: Any = None) -> Tensor:
     """Ones on the diagonal of an n×m matrix."""
-    if n < 0 or (m is not None and m < 0):
+    m = n if m is None else m
+    if n < 0 or m < 0:
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n}, {m}")
-    kind = dtype or get_default_dtype()
-    return finish(F.eye(n, n if m is None else m, kind, device=device), requires_grad)
+    return F.eye(n, m, dtype or get_default_dtype(), device=device)
 
 
-@composite(public="f")
+@factory
 def empty_strided(
-    size: Sequence[int], stride: Sequence[int], *, dtype: dtype | None = None, device: Any = None,
-    requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+    size: Sequence[int], stride: Sequence[int], *, dtype: dtype | None = None, device: Any = None
+) -> Tensor:
     """Uninitialised memory with the given strides (in elements)."""
     span = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if all(size) else 0
     flat: Any = F.empty((span,), dtype or get_default_dtype(), device=device)
-    return finish(flat.as_strided(size, stride).detach(), requires_grad)
+    return flat.as_strided(size, stride).detach()
 
 
 @composite(public="f")
@@ -303,13 +322,10 @@ def is_tensor(obj: Any) -> bool:
 def _typed(name: str, kind: dtype) -> None:
     def construct(*args: Any) -> Tensor:
         if args and (len(args) > 1 or isinstance(args[0], int)):
-            return F.empty(sizes(args), kind)
+            return empty(*args, dtype=kind)
         return tensor(args[0] if args else [], dtype=kind)
 
-    construct.__name__ = construct.__qualname__ = name
-    construct.__doc__ = f"torch's old constructor: a CPU {kind} tensor from data or sizes."
-    composite(public="f", name=name)(construct)
-
+    named(construct, name, "f", f"torch's old constructor: a CPU {kind} tensor from data or sizes.")
 
 
 for _name, _kind in (

@@ -15,6 +15,7 @@ from typing import Any
 from .. import backends
 from .._codegen import define
 from .._device import as_device
+from .._dtypes import shared
 from .._errors import explain
 from .._ops.formula import HELPERS, output_names, visible_names
 from .._ops.table import TABLE, Op
@@ -472,6 +473,8 @@ def _plain(op: Op, param: Any, value: Any) -> Any:
     if _takes_numbers(op) and hasattr(value, "dtype") and hasattr(value, "item"):
         if getattr(value, "shape", None) == ():  # a NumPy scalar counts as a number
             return value.item()
+    if _takes_numbers(op) and type(value) in backends._by_type:
+        return Tensor(shared(value))
     if value is None and param.optional:
         return None
     position = [p.name for p in op.params].index(param.name) + 1

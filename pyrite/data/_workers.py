@@ -17,6 +17,7 @@ import time
 import weakref
 from typing import Any
 
+from .. import backends
 from ._dataset import Dataset
 from ._fetch import Builder, Epoch, Job, Result, Task
 
@@ -129,6 +130,7 @@ def _own_copy(dataset: Any) -> Any:
 
 def _work(builder: Builder, tasks: Any, results: Any, stop: threading.Event) -> None:
     """A worker thread's life."""
+    backends.run_serially()
     while (message := tasks.get()) is not None and not stop.is_set():
         result = builder.answer(message)
         if result is not None:

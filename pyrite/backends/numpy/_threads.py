@@ -22,13 +22,21 @@ SPINS = 2000  # pauses of 5 to 50 ns
 
 _busy = threading.Lock()
 _forked = False
-_serial: set[int] = set()  # identities of threads that never launch
 _native: ModuleType | None = None
 _state: np.ndarray[Any, Any] | None = None  # the record shared with the workers
 _address = 0  # of _state; 0 while there is no pool
 _workers: list[threading.Thread] = []
 _run_worker: Callable[[int, int], None] | None = None
 _keep: list[Any] = []  # functions whose addresses compiled code holds
+
+
+class _Local(threading.local):
+    """Whether this thread never launches."""
+
+    serial = False
+
+
+_local = _Local()
 
 
 def _default_threads() -> int:
@@ -63,12 +71,12 @@ def set_num_threads(count: int) -> None:
 
 def run_serially() -> None:
     """Keep the calling thread, for all its life, from launching parallel regions."""
-    _serial.add(threading.get_ident())
+    _local.serial = True
 
 
 def claim() -> int:
     """The pool's address if the calling thread may launch now (then `release` it), else 0."""
-    if _count == 1 or not _address or (_serial and threading.get_ident() in _serial):
+    if _count == 1 or not _address or _local.serial:
         return 0
     return _address if _busy.acquire(blocking=False) else 0
 
