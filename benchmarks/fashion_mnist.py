@@ -31,7 +31,7 @@ def build(t: Any) -> Any:
     )  # fmt: skip
 
 
-def program(t: Any, weights: dict[str, np.ndarray], data: dict[str, np.ndarray], epochs: int) -> Any:
+def program(t: Any, weights: dict[str, Any], data: dict[str, np.ndarray], epochs: int) -> Any:
     """Train and test; returns the losses and the share of test images classified right."""
     model = build(t)
     model.load_state_dict({k: t.from_numpy(w.copy()) for k, w in weights.items()})
@@ -84,7 +84,8 @@ def main() -> None:
         start = time.perf_counter()
         results[library] = losses, accuracy = program(library, weights, data, args.epochs)
         seconds = time.perf_counter() - start
-        print(f"{library.__name__:7s} accuracy {accuracy:.2%}, last loss {losses[-1]:.4f}, {seconds:.0f} s")
+        facts = f"accuracy {accuracy:.2%}, last loss {losses[-1]:.4f}, {seconds:.0f} s"
+        print(f"{library.__name__:7s} {facts}")
     pairs = list(zip(results[pyrite][0], results[torch][0], strict=True))[:50]
     worst = max(abs(a - b) / abs(b) for a, b in pairs)
     print(f"losses of the first 50 steps agree to {worst:.1e} relative (bound 1e-3)")

@@ -102,7 +102,8 @@ def sizes() -> None:
         print(f"import {module:10s} {seconds:6.3f} s")
     print(f"import pyrite beyond numpy: {extra:.3f} s (bound 0.1)")
     home = Path(pyrite.__file__).parent
-    total = sum(f.stat().st_size for f in home.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
+    files = [f for f in home.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    total = sum(f.stat().st_size for f in files)
     print(f"installed size of the package, without bytecode: {total / 1e6:.2f} MB")
 
 

@@ -87,7 +87,8 @@ def compare(name: str, other: Any, rounds: int) -> None:
         pairs.append(times)
     a, b = (statistics.median(p[i] for p in pairs) * 1e3 for i in (0, 1))
     ratio = statistics.median(t / o for o, t in pairs)
-    print(f"{name:8s} pyrite {a:7.2f} ms   torch {b:7.2f} ms   ratio {ratio:5.2f}   losses within {worst:.1e}")
+    times = f"pyrite {a:7.2f} ms   torch {b:7.2f} ms   ratio {ratio:5.2f}"
+    print(f"{name:8s} {times}   losses within {worst:.1e}")
 
 
 def main() -> None:

@@ -10,12 +10,13 @@ The test images are used once, after training, for the accuracy that is printed.
 import argparse
 import time
 
+from tqdm import tqdm
+
 import pyrite
 import pyrite.nn.functional as F
 from pyrite import nn, optim
 from pyrite.data import DataLoader, TensorDataset
 from pyrite.vision.datasets import Digits, FashionMNIST
-from tqdm import tqdm
 
 
 class Net(nn.Module):

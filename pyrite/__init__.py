@@ -9,20 +9,44 @@ from typing import Any
 from . import _exports, backends
 from ._device import device, get_default_device, set_default_device
 from ._dtypes import (
-    bfloat16, complex64, complex128, dtype, finfo, float16, float32, float64, get_default_dtype,
-    iinfo, int8, int16, int32, int64, promote_types, set_default_dtype, uint8,
+    bfloat16,
+    complex64,
+    complex128,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
 )  # fmt: skip
-from ._dtypes import bool_ as bool  # noqa: A004
+from ._dtypes import bool_ as bool
 from ._errors import OutOfMemoryError
 from ._formats import (
-    channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
     strided,
 )  # fmt: skip
 from ._repr import set_printoptions
 from ._tensor import Size, Tensor
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (
-    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
     set_grad_enabled,
 )  # fmt: skip
 
@@ -31,13 +55,13 @@ __version__ = "0.1.0"
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 newaxis = None
 
-half, float, double = float16, float32, float64  # noqa: A001
-short, int, long = int16, int32, int64  # noqa: A001
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
 
 _exports.build()
 _SUBMODULES = frozenset((
-    "autograd", "backends", "cuda", "data", "linalg", "nn", "optim", "random", "safetensors", "serialization", "special",
-    "utils", "vision",
+    "autograd", "backends", "cuda", "data", "linalg", "nn", "optim", "random", "safetensors",
+    "serialization", "special", "utils", "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",

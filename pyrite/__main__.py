@@ -1,4 +1,4 @@
-"""The command line: `python -m pyrite info` and `python -m pyrite examples DIR`."""
+"""The command line: `python -m pyrite info`, `examples DIR` and `warmup`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyrite", description=_SUMMARY)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_info, _add_examples):
+    for add in (_add_info, _add_examples, _add_warmup):
         add(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
@@ -109,6 +109,21 @@ def _examples_folder() -> Path:
     """Where the examples lie: in the installed package, or beside it in a checkout."""
     packed = _PACKAGE / "_examples"
     return packed if packed.is_dir() else _PACKAGE.parent / "examples"
+
+
+def _add_warmup(commands: Any) -> None:
+    command = commands.add_parser("warmup", help="compile all CPU kernels into the user's cache")
+    command.set_defaults(run=_warmup)
+
+
+def _warmup(arguments: argparse.Namespace) -> int:
+    try:
+        count, seconds, folder = backends.warmup()
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{count} kernels in {seconds:.1f} s, cached in {folder or 'no folder'}")
+    return 0
 
 
 if __name__ == "__main__":

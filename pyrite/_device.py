@@ -40,7 +40,10 @@ class device:
                 f"string: {type}"
             )
         if match[2] is not None and index is not None:
-            raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")  # fmt: skip
+            raise RuntimeError(
+                "type (string) must not include an index because index was passed explicitly: "
+                f"{type}"
+            )
         self.type = match[1]
         self.index = int(match[2]) if match[2] is not None else index
 
@@ -64,9 +67,7 @@ class device:
         _local.stack = (*_local.stack, self)
         return self
 
-    def __exit__(
-        self, kind: Any, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
         _local.stack = _local.stack[:-1]
 
 

@@ -103,6 +103,4 @@ def broadcast_error(op: str, arrays: Sequence[Any]) -> RuntimeError:
 
 
 def _broadcastable(a: Sequence[int], b: Sequence[int]) -> bool:
-    return all(
-        x == y or 1 in (x, y) for x, y in zip(reversed(a), reversed(b), strict=False)
-    )
+    return all(x == y or 1 in (x, y) for x, y in zip(reversed(a), reversed(b), strict=False))

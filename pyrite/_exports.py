@@ -133,7 +133,7 @@ def _operator(name: str, target: str) -> None:
     """A Python operator and its reflected and in-place forms."""
 
     def make() -> Callable[..., Any]:
-        return getattr(Tensor, target)  # type: ignore[no-any-return]
+        return getattr(Tensor, target)
 
     def make_reflected() -> Callable[..., Any]:
         function = EXPORTS[""][target]()
@@ -157,9 +157,7 @@ def _operator(name: str, target: str) -> None:
         setattr(Tensor, dunder, LazyMethod(dunder, maker))
 
 
-def door(
-    space: str, scope: dict[str, Any]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def door(space: str, scope: dict[str, Any]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a module that shows one space's functions."""
     makers = EXPORTS.setdefault(space, {})
 

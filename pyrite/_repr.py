@@ -204,6 +204,6 @@ def _parameter_text(self: Tensor) -> str:
     return "Parameter containing:\n" + text(self)
 
 
-Tensor.__repr__ = text  # type: ignore[method-assign]
-Parameter.__repr__ = _parameter_text  # type: ignore[method-assign]
+Tensor.__repr__ = text  # type: ignore[method-assign, assignment]
+Parameter.__repr__ = _parameter_text  # type: ignore[method-assign, assignment]
 Tensor._repr_html_ = page  # type: ignore[attr-defined]

@@ -84,6 +84,27 @@ class Tensor:
         self.storage = self.node = self.cut = self.hooks = self._grad = None
         self.index = 0
 
+    if TYPE_CHECKING:  # methods and operators made from the op table (see `_exports`)
+        __getitem__: Any
+        __setitem__: Any
+        __add__: Any
+        __radd__: Any
+        __sub__: Any
+        __rsub__: Any
+        __mul__: Any
+        __rmul__: Any
+        __truediv__: Any
+        __rtruediv__: Any
+        __pow__: Any
+        __neg__: Any
+        __matmul__: Any
+        __lt__: Any
+        __le__: Any
+        __gt__: Any
+        __ge__: Any
+
+        def __getattr__(self, name: str) -> Any: ...
+
     __array_priority__ = 1000  # NumPy's operators leave mixed expressions to the Tensor's
 
     # ---- what it is
@@ -141,9 +162,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        return self._requires_grad or (
-            self.cut is not None and base_of(self.cut)._requires_grad
-        )
+        return self._requires_grad or (self.cut is not None and base_of(self.cut)._requires_grad)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -187,7 +206,10 @@ class Tensor:
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")  # fmt: skip
+                raise TypeError(
+                    "assigned grad expected to be a Tensor or None but got grad of type "
+                    f"{type(value).__name__}"
+                )
             if value.array.shape != self.array.shape:
                 raise RuntimeError(
                     f"assigned grad has data of a different size: expected {list(self.shape)}, got "
@@ -271,9 +293,7 @@ class Tensor:
 
         return hooks.register_hook(self, hook)
 
-    def register_post_accumulate_grad_hook(
-        self, hook: Callable[[Tensor], None]
-    ) -> RemovableHandle:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call `hook(tensor)` after `.grad` of this leaf was accumulated."""
         from .autograd import hooks
 

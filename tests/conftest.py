@@ -9,7 +9,8 @@ from pathlib import Path
 os.environ.setdefault("PYRITE_BACKGROUND_COMPILE", "0")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pyrite
 from strict_backend import StrictBackend
+
+import pyrite
 
 pyrite.backends.register(StrictBackend())

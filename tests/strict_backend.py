@@ -75,11 +75,19 @@ for _name in (
     "lshift", "rshift",
 ):  # fmt: skip
     _operator(_name)
-for _name in ("neg", "invert", "abs", "lt", "le", "gt", "ge", "eq", "ne"):
-    def _plain(self: Any, *other: Any, _f: Any = getattr(operator, _name)) -> Any:
-        return wrap(_f(self._array, *[unwrap(o) for o in other]))
 
-    setattr(StrictArray, f"__{_name}__", _plain)
+
+def _plain(name: str) -> None:
+    function = getattr(operator, name)
+
+    def method(self: StrictArray, *other: Any) -> Any:
+        return wrap(function(self._array, *[unwrap(o) for o in other]))
+
+    setattr(StrictArray, f"__{name}__", method)
+
+
+for _name in ("neg", "invert", "abs", "lt", "le", "gt", "ge", "eq", "ne"):
+    _plain(_name)
 
 
 def unwrap(value: Any) -> Any:

@@ -52,3 +52,11 @@ def test_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]
         main(["inform"])
     assert caught.value.code == 2
     assert "info" in capsys.readouterr().err
+
+
+def test_warmup_says_what_it_did(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pyrite.backends, "warmup", lambda: (3, 1.25, tmp_path))
+    assert main(["warmup"]) == 0
+    assert capsys.readouterr().out == f"3 kernels in 1.2 s, cached in {tmp_path}\n"

@@ -28,7 +28,7 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: X.clamp(), RuntimeError, "'min' or 'max'"),
     (lambda: pyrite.where(WHOLE, X, X), RuntimeError, "boolean tensor"),
     (lambda: X.masked_fill(X > 1, X), RuntimeError, "0-dimensional"),
-    (lambda: pyrite.isclose(X, WHOLE), RuntimeError, "one dtype"),
+    (lambda: pyrite.isclose(X, WHOLE), RuntimeError, "same dtype"),
     (lambda: pyrite.polygamma(-1, X), RuntimeError, "negative n"),
     (lambda: pyrite.exp("text"), TypeError, "must be Tensor, not str"),
     (lambda: functional.gelu(X, approximate="best"), RuntimeError, "none or tanh"),

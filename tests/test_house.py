@@ -39,8 +39,8 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.spl
 
 # Where a library may be imported: patterns on the dotted module name.
 ALLOWED = {
-    "numpy": r"_dtypes|_device|_errors|backends\b.*|serialization\b.*|safetensors|_archive|_files|_pickle|_torch_names|"
-    r"data\._(collate|fetch)|vision\.(datasets|io)\b.*|metrics\b.*|train\.loggers\b.*",
+    "numpy": r"_dtypes|_device|_errors|backends\b.*|serialization\b.*|safetensors|_archive|"
+    r"_files|_pickle|_torch_names|data\._(collate|fetch)|vision\.(datasets|io)\b.*|metrics\b.*|train\.loggers\b.*",
     "cupy": r"backends\b.*",
     "numba": r"backends\b.*",
     "llvmlite": r"backends\b.*",

@@ -358,7 +358,7 @@ def test_class_is_torchs(program: Any, error: type[Exception], words: tuple[str,
     if torch is None:
         pytest.skip("torch is not installed")
     importlib.import_module("torch.utils.data")
-    with pytest.raises(Exception) as caught:  # noqa: B017, PT011
+    with pytest.raises(Exception) as caught:
         program(torch)
     assert issubclass(error, type(caught.value)) or isinstance(caught.value, error)
 

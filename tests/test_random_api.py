@@ -214,10 +214,10 @@ def test_forms_agree_with_torch(number: int) -> None:
 # Calls that both refuse. Where torch has NotImplementedError, its base RuntimeError is expected.
 ERRORS = [
     (lambda t: t.rand(), "missing 1 required"),
-    (lambda t: t.rand("a"), "must be ints"),
-    (lambda t: t.rand(2.5), "must be ints"),
+    (lambda t: t.rand("a"), "ints"),
+    (lambda t: t.rand(2.5), "ints"),
     (lambda t: t.rand(size=2), "must be tuple of ints, not int"),
-    (lambda t: t.rand((2,), 3), "must be ints"),
+    (lambda t: t.rand((2,), 3), "ints"),
     (lambda t: t.rand(2, -1), r"negative dimension -1: \[2, -1\]"),
     (lambda t: t.rand(2, dtype=t.int64), "use randint or random_ for integers"),
     (lambda t: t.rand(2, dtype="float32"), "expected a pyrite.dtype"),

@@ -21,10 +21,12 @@ state = _State()
 
 
 def is_anomaly_enabled() -> bool:
+    """Whether nodes remember where they were recorded."""
     return state.enabled
 
 
 def is_anomaly_check_nan_enabled() -> bool:
+    """Whether NaN gradients raise in anomaly mode."""
     return state.check_nan
 
 
@@ -91,7 +93,8 @@ def evaluate(walk: Any, plan: Any, g: Any, node: Node, needs: Any) -> Any:
         for i, grad in enumerate(grads):
             if grad is not None and _has_nan(grad if walk.tensors else Tensor(grad)):
                 raise RuntimeError(
-                    f"Function '{node.name()}' returned nan values in its {i}th output.{_where(node)}"
+                    f"Function '{node.name()}' returned nan values in its {i}th output."
+                    + _where(node)
                 )
     return grads
 

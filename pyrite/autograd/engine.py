@@ -23,19 +23,17 @@ class Walk:
     """One backward pass.
 
     Attributes:
-        pending: gradient that has arrived so far, per node (a list for several outputs).
-        owned: nodes whose pending gradient is a buffer of this walk, safe to add into.
-        leaves: per leaf (by id) the leaf and its gradient so far.
+        pending: gradient that has arrived so far, per node (a list for several outputs) or leaf.
+        owned: ends whose pending gradient is a buffer of this walk, safe to add into.
         needed: None for all, or per node which of its edges lead to an input asked for.
         capture: edges (as keys) whose complete gradient is asked for -> gradient.
     """
 
     def __init__(self, create_graph: bool, keep: bool) -> None:
         self.tensors, self.keep = create_graph, keep
-        self.pending: dict[Node, Any] = {}
+        self.pending: dict[Edge, Any] = {}
         self.owned: set[Any] = set()
         self.heap: list[tuple[int, Node]] = []
-        self.leaves: dict[int, list[Any]] = {}
         self.needed: dict[Node, tuple[Any, ...]] | None = None
         self.capture: dict[Any, Any] = {}
 
@@ -43,24 +41,26 @@ class Walk:
         """`F` for this gradient: recording calls, or its backend's bound kernels."""
         return F if self.tensors else SPACES[type(grad)]
 
-    def deliver(self, edge: Edge, grad: Any) -> None:
-        """Add a gradient to what has arrived at an edge's end."""
-        if type(edge) is Node:
-            grad = self.fit(grad, edge.shape, edge.dtype)
-            before = self.pending.get(edge)
-            if before is None:
+    def deliver(self, edges: Sequence[Edge], grads: Sequence[Any]) -> None:
+        """Add gradients to what has arrived at the ends of their edges."""
+        pending, tensors = self.pending, self.tensors
+        for edge, grad in zip(edges, grads):
+            if grad is None or edge is None:
+                continue
+            kind = type(edge)
+            if kind is tuple:
+                self.deliver_output(edge[0], edge[1], grad)
+                continue
+            array, end = grad.array if tensors else grad, edge if kind is Node else edge.array
+            if array.shape != end.shape or array.dtype is not end.dtype:
+                grad = self.fit(grad, end.shape, end.dtype)
+            before = pending.get(edge)
+            if before is not None:
+                pending[edge] = self.add(edge, before, grad)
+                continue
+            pending[edge] = grad
+            if kind is Node:
                 heappush(self.heap, (-edge.seq, edge))
-            self.pending[edge] = grad if before is None else self.add(edge, before, grad)
-        elif type(edge) is tuple:
-            self.deliver_output(edge[0], edge[1], grad)
-        else:
-            array = edge.array
-            grad = self.fit(grad, array.shape, array.dtype)
-            slot = self.leaves.get(id(edge))
-            if slot is None:
-                self.leaves[id(edge)] = [edge, grad]
-            else:
-                slot[1] = self.add(id(edge), slot[1], grad)
 
     def deliver_output(self, node: Node, index: int, grad: Any) -> None:
         """A gradient for one of several outputs."""
@@ -95,8 +95,8 @@ class Walk:
         return self.space(total).add(total, grad)
 
     def run(self) -> None:
-        """Visit the nodes; gradients of leaves are complete at the end."""
-        heap, pending, deliver = self.heap, self.pending, self.deliver
+        """Visit the nodes; what is pending at the end belongs to the leaves."""
+        heap, pending = self.heap, self.pending
         needed, tensors = self.needed, self.tensors
         check = anomaly.state.enabled
         while heap:
@@ -118,21 +118,7 @@ class Walk:
             if not self.keep and plan.holds_arrays:
                 node.saved = None
             del g
-            for edge, grad in zip(needs, grads, strict=True):
-                if grad is None or edge is None:
-                    continue
-                if type(edge) is not Node:
-                    deliver(edge, grad)
-                    continue
-                array = grad.array if tensors else grad
-                if array.shape != edge.shape or array.dtype is not edge.dtype:
-                    grad = self.fit(grad, edge.shape, edge.dtype)
-                before = pending.get(edge)
-                if before is None:
-                    heappush(heap, (-edge.seq, edge))
-                    pending[edge] = grad
-                else:
-                    pending[edge] = self.add(edge, before, grad)
+            self.deliver(needs, grads)
 
     def before(self, node: Node, g: Any) -> Any:
         """Hooks on incoming gradients, and capture of those that were asked for."""
@@ -215,7 +201,9 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
             seed: Tensor = F.ones_like(output)
         return seed
     if not isinstance(gradient, Tensor):
-        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")  # fmt: skip
+        raise TypeError(
+            f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
+        )
     if gradient.shape != output.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output has a shape of {list(gradient.shape)} and output has "
@@ -240,9 +228,10 @@ def _roots(
 
 
 def _start(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
-    with modes.below(modes.state.stack if walk.tensors else ()), modes.set_grad_enabled(walk.tensors):  # fmt: skip
+    stack = modes.state.stack if walk.tensors else ()
+    with modes.below(stack), modes.set_grad_enabled(walk.tensors):
         for edge, seed in pairs:
-            walk.deliver(edge, seed)
+            walk.deliver((edge,), (seed,))
         walk.run()
 
 
@@ -282,8 +271,8 @@ def backward(
                 accumulate(tensor, grad, create_graph)
         return
     _start(walk, pairs)
-    while walk.leaves:
-        _, (leaf, raw) = walk.leaves.popitem()
+    while walk.pending:
+        leaf, raw = walk.pending.popitem()
         if leaf._requires_grad:
             out = walk.finish_leaf(leaf, raw)
             del raw
@@ -306,8 +295,8 @@ def _gradients(
     results: list[Tensor | None] = []
     for edge in edges:
         if isinstance(edge, Tensor):
-            slot = walk.leaves.get(id(edge))
-            results.append(None if slot is None else walk.finish_leaf(edge, slot[1]))
+            raw = walk.pending.get(edge)
+            results.append(None if raw is None else walk.finish_leaf(edge, raw))
         else:
             raw = walk.capture[edge if type(edge) is tuple else (edge, 0)]
             results.append(raw if raw is None or walk.tensors else Tensor(raw))
@@ -335,7 +324,8 @@ def grad(
     walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
     results = _gradients(walk, _roots(walk, roots, given), targets)
     if materialize_grads:
-        results = [F.zeros_like(t) if g is None else g for t, g in zip(targets, results, strict=True)]  # fmt: skip
+        pairs = zip(targets, results, strict=True)
+        results = [F.zeros_like(t) if g is None else g for t, g in pairs]
     elif not allow_unused and any(g is None for g in results):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "

@@ -125,7 +125,7 @@ class _GradMode:
                 except GeneratorExit:
                     generator.close()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 (handed on to the generator)
                     resume, value = generator.throw, error
 
         return wrapped  # type: ignore[return-value]

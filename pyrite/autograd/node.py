@@ -160,9 +160,7 @@ def edge_of(tensor: Tensor) -> Edge:
     return (node, tensor.index - 1) if tensor.index else node
 
 
-def record(
-    op: Any, edges: tuple[Edge, ...], saved: tuple[Any, ...], shape: Any, kind: Any
-) -> Node:
+def record(op: Any, edges: tuple[Edge, ...], saved: tuple[Any, ...], shape: Any, kind: Any) -> Node:
     """A new node outside the generated fast path."""
     node = Node.__new__(Node)
     node.op, node.edges, node.saved = op, edges, saved
@@ -249,6 +247,7 @@ def save_output(array: Any, tensor: Tensor) -> tuple[Any, Storage, int]:
 
 
 def freed(node: Node) -> None:
+    """Refuse to run a node whose saved values are gone."""
     raise RuntimeError(
         "Trying to backward through the graph a second time (or directly access saved tensors "
         f"after they have already been freed) at {node.name()}. Saved intermediate values of the "

@@ -85,6 +85,7 @@ SPACES = Spaces()
 
 
 def bound_of(op: Op) -> Bound:
+    """The op's bound functions by array type."""
     if not isinstance(op.bound, Bound):
         op.bound = Bound(op)
     return op.bound
@@ -120,7 +121,7 @@ class _Caller:
             "views": views, "View": View, "new_view": View.__new__, "entry": entry,
         }  # fmt: skip
         if len(self.visible) > 1:
-            scope["Result"] = namedtuple(op.name, self.visible)  # noqa: PYI024
+            scope["Result"] = namedtuple(op.name, self.visible)
         for i, p in enumerate(op.params):
             scope[f"default_{i}"] = p.default
         function = define("\n".join(self.source()) + "\n", op.name, scope)
@@ -278,7 +279,10 @@ class _Caller:
             return f"x_{base}.{what}"
         if what == "shapes":
             return f"[x.shape for x in x_{base}]"
-        raise TypeError(f"{self.op.name}: a formula asks for {name!r}, which is no input, output, attribute or <input>_shape")  # fmt: skip
+        raise TypeError(
+            f"{self.op.name}: a formula asks for {name!r}, which is no input, output, attribute or "
+            "<input>_shape"
+        )
 
     def wrapped(self) -> list[str]:
         """Fresh results: one Tensor, a named tuple of several, or a tuple of any number."""
@@ -298,8 +302,8 @@ class _Caller:
 
     def single(self, z: str) -> list[str]:
         lines = [
-            "    o = new(Tensor); o.array = %s; o._grad = o.cut = o.hooks = o.storage = None" % z,
-            "    o.index = 0",
+            f"    o = new(Tensor); o.array = {z}; o.index = 0",
+            "    o._grad = o.cut = o.hooks = o.storage = None",
         ]
         if self.plan is None:
             return [*lines, "    o.node = None; o._requires_grad = False", "    return o"]
@@ -376,7 +380,8 @@ class _Caller:
             "        v.base = b.base; v.origin = 'no_grad' if mode else b.origin",
             f"        v.chain = (b.chain, {self.op.name!r}, {attrs})",
             "    o = new(Tensor); o.array = z; o.storage = w; o.cut = v; o.node = n; o.index = 0",
-            "    o.hooks = o._grad = None; o._requires_grad = n is not None or mode == 1 and r_input",
+            "    o.hooks = o._grad = None",
+            "    o._requires_grad = n is not None or mode == 1 and r_input",
             "    return o",
         ]
 
@@ -470,9 +475,8 @@ def _plain(op: Op, param: Any, value: Any) -> Any:
         return value.as_plain()
     if _takes_numbers(op) and type(value) in NUMBERS:
         return value
-    if _takes_numbers(op) and hasattr(value, "dtype") and hasattr(value, "item"):
-        if getattr(value, "shape", None) == ():  # a NumPy scalar counts as a number
-            return value.item()
+    if _takes_numbers(op) and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()  # a NumPy scalar counts as a number
     if _takes_numbers(op) and type(value) in backends._by_type:
         return Tensor(shared(value))
     if value is None and param.optional:

@@ -43,7 +43,8 @@ def of(array: Any) -> Backend:
     """The backend that owns `array`; TypeError for an unknown array type."""
     found = _by_type.get(type(array))
     if found is None:
-        raise TypeError(f"no backend has arrays of type {type(array).__module__}.{type(array).__name__}")  # fmt: skip
+        kind = type(array)
+        raise TypeError(f"no backend has arrays of type {kind.__module__}.{kind.__name__}")
     return found
 
 
@@ -107,3 +108,10 @@ def run_serially() -> None:
     from .numpy import _threads
 
     _threads.run_serially()
+
+
+def warmup() -> tuple[int, float, Any]:
+    """Compile every kernel of the CPU now: how many, the seconds, and the cache folder."""
+    from .numpy.kernels import _jit
+
+    return _jit.warmup()

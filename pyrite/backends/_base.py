@@ -75,7 +75,6 @@ class Backend(ABC):
     def empty_cache(self) -> None:
         """Give unused pooled memory back."""
 
-
     def supports(self, kind: dtype) -> bool:
         return True
 

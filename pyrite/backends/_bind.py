@@ -57,14 +57,13 @@ class _Binder:
 
     def __init__(self, backend: Backend, op: Any, kernel: Callable[..., Any] | None) -> None:
         self.backend, self.op, self.kernel = backend, op, kernel
-        self.xp, self.array_type = backend.xp, backend.array_type
+        self.xp = backend.xp
+        self.array_type: Any = backend.array_type
         rule = op.dtypes
         self.rule = rule if isinstance(rule, str) else rule[0]
         chosen = None if isinstance(rule, str) else set(rule[1:])
         self.positions = [i for i, p in enumerate(op.params) if p.role != "attr"]
-        self.promoted = [
-            i for i in self.positions if chosen is None or op.params[i].name in chosen
-        ]
+        self.promoted = [i for i in self.positions if chosen is None or op.params[i].name in chosen]
         self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
         self.weak = self.rule in ("promote", "float", "bool")
         self.keeps_half = op.kind in ("view", "move", "create", "update")
@@ -99,7 +98,9 @@ class _Binder:
             if reflected := self.number_first():
                 lines += [f"    elif {reflected}:", *self.quietly([], call)]
         lines.append(f"    else: return general({plain})")
-        return "\n".join([*lines, "    return z if type(z) is ND else finish(z)"]) + "\n"
+        if self.op.kind != "update":
+            lines.append("    return z if type(z) is ND else finish(z)")
+        return "\n".join(lines) + "\n"
 
     def quietly(self, before: list[str], call: str) -> list[str]:
         """The generic kernel's call, after other lines, without NumPy's warnings."""
@@ -138,7 +139,8 @@ class _Binder:
             if i in self.lists:
                 test = f"all([type(v) is ND for v in {p.name}])"
                 if self.weak:  # one dtype, whichever: nothing to promote
-                    test += f" and (d := {p.name}[0].dtype) and all([v.dtype is d for v in {p.name}])"
+                    test += f" and (d := {p.name}[0].dtype)"
+                    test += f" and all([v.dtype is d for v in {p.name}])"
             elif i in self.promoted and not moves:
                 test = f"{test} and {p.name}.dtype is d" if ruled else self.floating(p.name)
                 if ruled and self.weak:
@@ -178,7 +180,7 @@ class _Binder:
             return result
         if isinstance(result, tuple | list):
             return tuple([None if r is None else self.finish(r) for r in result])
-        if result is None or hasattr(result, "__dlpack__") and type(result) is not np.generic:
+        if result is None or (hasattr(result, "__dlpack__") and type(result) is not np.generic):
             return result
         return self.backend.asarray(result)
 
@@ -189,7 +191,7 @@ class _Binder:
         if self.weak:
             result = self.promote(values)
         else:
-            if self.rule == "same":
+            if self.rule == "same" and self.op.public:
                 self.check_same(values)
             result = self.common_half(values) if not self.keeps_half else None
             self.numbers_to_arrays(values)
@@ -199,7 +201,10 @@ class _Binder:
         for i in self.positions:
             values[i] = self.each(values[i], lambda a: _upcast(a, half))
         out = self.finish(self.core(values))
-        return self.each(out, lambda a: a.astype(half) if a.dtype is F32 else a)
+        if not isinstance(out, tuple) or self.op.outputs == "*":
+            return self.each(out, lambda a: _round(a, half))
+        named = zip(out, self.op.outputs)  # statistics and the like stay float32
+        return tuple([_round(a, half) if o.differentiable else a for a, o in named])
 
     def each(self, value: Any, function: Callable[[Any], Any]) -> Any:
         """Apply to an array, or to every array of a sequence; the rest passes through."""
@@ -233,7 +238,9 @@ class _Binder:
             values[i] = [move(v) for v in value] if i in self.lists else move(value)
 
     def result_type(self, values: list[Any]) -> dtype:
-        dims, zeros, scalars = [], [], []
+        dims: list[dtype] = []
+        zeros: list[dtype] = []
+        scalars: list[dtype] = []
         for v in self.operands(values, self.promoted):
             if v is None:
                 continue
@@ -309,6 +316,10 @@ def _astype(array: Any, kind: np.dtype[Any]) -> Any:
         return array.astype(kind)
     finally:
         restore(token)
+
+
+def _round(array: Any, half: np.dtype[Any]) -> Any:
+    return _astype(array, half) if array is not None and array.dtype is F32 else array
 
 
 def _upcast(array: Any, half: np.dtype[Any]) -> Any:

@@ -49,7 +49,7 @@ def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "biufc":
         if array.dtype == object and _holds_int(data):
             raise RuntimeError("Overflow when unpacking long: an int does not fit into int64")
-        raise TypeError(f"new(): the data holds values that are no numbers, such as {_culprit(data)!r}")
+        raise TypeError(f"new(): the data holds something that is no number: {_culprit(data)!r}")
     return array
 
 

@@ -66,7 +66,6 @@ class CupyBackend(Backend):
         self.xp.get_default_memory_pool().free_all_blocks()
 
 
-
 def load() -> CupyBackend:
     """Import CuPy; ImportError that names the extra, RuntimeError where there is no GPU."""
     try:

@@ -1,0 +1,1 @@
+"""Kernels of the CuPy backend by op name; those not here run generically."""
