@@ -1,0 +1,73 @@
+"""An op defined in one file, six lines, is found everywhere without another change."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyrite
+from pyrite import Tensor
+from pyrite._exports import EXPORTS
+from pyrite._ops.table import TABLE
+from pyrite._tensor import F
+
+SOURCE = '''
+from pyrite._ops.table import Array, op
+
+@op(kind="pointwise", dtypes="float", aliases=("halfway_sine",))
+def sine_of_half(xp, input: Array) -> Array:
+    """Sine of half of each element."""
+    return xp.sin(input / 2)
+sine_of_half.vjp(input=lambda F, g, input: g * F.cos(input / 2) / 2)
+'''
+
+
+@pytest.fixture
+def new_op(tmp_path: Path) -> Iterator[None]:
+    path = tmp_path / "my_op.py"
+    path.write_text(SOURCE)
+    spec = importlib.util.spec_from_file_location("my_op", path)
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    yield
+    del TABLE["sine_of_half"]
+    vars(F).pop("sine_of_half", None)
+    for name in ("sine_of_half", "halfway_sine"):
+        vars(pyrite).pop(name, None)
+        for public in (name, f"{name}_"):
+            EXPORTS[""].pop(public, None)
+            EXPORTS["Tensor"].pop(public, None)
+            delattr(Tensor, public)
+
+
+@pytest.mark.usefixtures("new_op")
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_a_new_op_is_found(device: str) -> None:
+    x = pyrite.tensor([0.5, 1.0], dtype=pyrite.float64, device=device, requires_grad=True)
+    want = np.sin(np.array([0.25, 0.5]))
+    y = pyrite.sine_of_half(x)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), want)
+    assert pyrite.halfway_sine(x).equal(y)
+    assert x.sine_of_half().equal(y)
+    assert x.detach().clone().sine_of_half_().equal(y)
+    out = pyrite.empty(2, dtype=pyrite.float64, device=device)
+    assert pyrite.sine_of_half(x.detach(), out=out) is out
+    assert out.equal(y)
+    assert pyrite.sine_of_half.__doc__ == "Sine of half of each element."
+    assert "sine_of_half" in dir(pyrite)
+    assert pyrite.autograd.gradcheck(pyrite.sine_of_half, (x,))
+    assert pyrite.autograd.gradgradcheck(pyrite.sine_of_half, (x,))
+
+
+@pytest.mark.usefixtures("new_op")
+def test_a_new_op_follows_the_dtype_rules() -> None:
+    assert pyrite.sine_of_half(pyrite.tensor([1, 2])).dtype is pyrite.float32
+    half = pyrite.tensor([1.0, 2.0], dtype=pyrite.float16)
+    assert half.sine_of_half().equal(half.float().sine_of_half().half())
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        pyrite.tensor([1, 2]).sine_of_half_()
