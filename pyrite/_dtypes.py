@@ -12,36 +12,24 @@ class dtype:
     """The type of a tensor's elements: `pyrite.float32`, `pyrite.int64`, ... (one object each)."""
 
     __slots__ = (
-        "name",
-        "itemsize",
-        "is_floating_point",
-        "is_complex",
-        "is_signed",
-        "category",
-        "_numpy",
-    )
-
-    name: str
-    itemsize: int
-    is_floating_point: bool
-    is_complex: bool
-    is_signed: bool
-    category: int
+        "name", "itemsize", "is_floating_point", "is_complex", "is_signed", "category", "_numpy",
+    )  # fmt: skip
 
     def __init__(self, name: str, itemsize: int, category: int, signed: bool = True) -> None:
-        self.name = name
-        self.itemsize = itemsize
-        self.category = category
-        self.is_floating_point = category == FLOAT
-        self.is_complex = category == COMPLEX
-        self.is_signed = signed
+        self.name, self.itemsize, self.category, self.is_signed = name, itemsize, category, signed
+        self.is_floating_point, self.is_complex = category == FLOAT, category == COMPLEX
         self._numpy: np.dtype[Any] | None = None
 
     @property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy type of the same layout; bfloat16 comes from `ml_dtypes`, imported here."""
         if self._numpy is None:
-            self._numpy = _numpy_dtype(self.name)
+            layout: Any = self.name
+            if self is bfloat16:
+                import ml_dtypes
+
+                layout = ml_dtypes.bfloat16
+            self._numpy = np.dtype(layout)
             _FROM_NUMPY[self._numpy] = self
         return self._numpy
 
@@ -78,24 +66,11 @@ ALL = (
     complex64, complex128,
 )  # fmt: skip
 BY_NAME = {d.name: d for d in ALL}
-ALIASES = {
-    "half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
-    "long": int64, "cfloat": complex64, "cdouble": complex128,
-}  # fmt: skip
-PYTHON_TYPES: dict[type, dtype] = {bool: bool_, int: int64, float: float32, complex: complex64}
 _FROM_NUMPY: dict[np.dtype[Any], dtype] = {}
 
 
 def _by_name(name: str) -> dtype:
     return BY_NAME[name]
-
-
-def _numpy_dtype(name: str) -> np.dtype[Any]:
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
 
 
 for _d in ALL:
@@ -135,8 +110,8 @@ def as_dtype(value: Any) -> dtype:
     """`value` as a dtype: a `dtype`, or one of Python's bool, int, float, complex."""
     if isinstance(value, dtype):
         return value
-    if value in PYTHON_TYPES:
-        return {int: int64, float: float64, bool: bool_, complex: complex128}[value]
+    if value in (bool, int, float, complex):
+        return {bool: bool_, int: int64, float: float64, complex: complex128}[value]
     raise TypeError(f"expected a pyrite.dtype, got {value!r} of type {type(value).__name__}")
 
 
@@ -155,26 +130,15 @@ def set_default_dtype(d: dtype) -> None:
     _process_default[0] = d
 
 
-# torch's lattice inside one category: the wider type wins; uint8 with a signed type of its size
-# gives the next signed one, float16 with bfloat16 gives float32.
-_WIDTH = {d.name: i for i, d in enumerate(ALL)}
+# torch's lattice inside one category: the wider type wins, but of two of one width neither does.
+_SIBLINGS = {(uint8, int8): int16, (float16, bfloat16): float32}
 
 
 def _promote(a: dtype, b: dtype) -> dtype:
-    if a is b:
-        return a
-    if a.category > b.category:
-        a, b = b, a
-    if a.category == b.category:
-        names = {a.name, b.name}
-        if names == {"uint8", "int8"}:
-            return int16
-        if names == {"float16", "bfloat16"}:
-            return float32
-        return a if _WIDTH[a.name] > _WIDTH[b.name] else b
-    if b.is_complex and a is float64:
-        return complex128
-    return b
+    low, high = sorted((a, b), key=ALL.index)
+    if low.category < high.category:
+        return complex128 if high.is_complex and low is float64 else high
+    return _SIBLINGS.get((low, high), high)
 
 
 _LATTICE = {(a, b): _promote(a, b) for a in ALL for b in ALL}
@@ -213,11 +177,9 @@ def combine(
         merged: dtype | None = None
         for d in group:
             merged = d if merged is None else _LATTICE[merged, d]
-        if merged is None:
-            continue
         if result is None:
             result = merged
-        elif merged.category > result.category:
+        elif merged is not None and merged.category > result.category:
             result = _LATTICE[result, merged]
     return result if result is not None else get_default_dtype()
 
@@ -231,22 +193,18 @@ class finfo:
             raise TypeError(f"finfo wants a floating-point type, got {d!r}; use pyrite.iinfo")
         d = d.to_real()
         if d is bfloat16:
-            import ml_dtypes
-
-            info: Any = ml_dtypes.finfo(d.numpy)
+            from ml_dtypes import finfo as limits
         else:
-            info = np.finfo(d.numpy)
+            limits = np.finfo
+        info: Any = limits(d.numpy)
         self.bits, self.dtype = d.itemsize * 8, d.name
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
         self.resolution = float(info.resolution)
 
     def __repr__(self) -> str:
-        return (
-            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
-            f"eps={self.eps:g}, smallest_normal={self.smallest_normal:g}, "
-            f"tiny={self.tiny:g}, dtype={self.dtype})"
-        )
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join(f'{n}={getattr(self, n):g}' for n in names)}, dtype={self.dtype})"
 
 
 class iinfo:

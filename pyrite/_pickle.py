@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, BinaryIO, ClassVar
 
 from . import _torch_names as names
@@ -202,13 +202,11 @@ class SafeUnpickler(pickle._Unpickler):
         self._container(list).extend(items)
 
     def load_additems(self) -> None:
-        items = self.pop_mark()
-        _check_keys(items)
+        items = _check_keys(self.pop_mark())
         self._container(set).update(items)
 
     def load_frozenset(self) -> None:
-        items = self.pop_mark()
-        _check_keys(items)
+        items = _check_keys(self.pop_mark())
         self.stack.append(frozenset(items))
 
     dispatch: ClassVar[dict[int, Any]] = dict.fromkeys(range(256), load_refused)
@@ -222,12 +220,12 @@ for _name in _CHECKED.split():
     SafeUnpickler.dispatch[_code] = getattr(SafeUnpickler, f"load_{_name.lower()}")
 
 
-def _check_keys(keys: Iterable[Any]) -> None:
+def _check_keys(keys: Collection[Any]) -> Collection[Any]:
     """Hashing a tuple recurses in C without a limit: a very deep one would end the process."""
     level = {id(k): k for k in keys if isinstance(k, tuple | list)}
     for _ in range(_MAX_KEY_DEPTH):
         if not level:
-            return
+            return keys
         level = {id(v): v for k in level.values() for v in k if isinstance(v, tuple | list)}
     raise ValueError(f"a key of more than {_MAX_KEY_DEPTH} nested tuples")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from . import backends
-from ._dtypes import get_default_dtype, int64
+from ._dtypes import bool_, get_default_dtype, int64
 from ._tensor import Parameter, Tensor, refresh
 
 
@@ -35,13 +36,11 @@ def set_printoptions(
     linewidth: int | None = None, profile: str | None = None, sci_mode: bool | None = None,
 ) -> None:  # fmt: skip
     """How many digits and elements the text form shows."""
-    if profile is not None:
-        chosen = _PROFILES[profile]
-        OPTIONS.__dict__.update(chosen.__dict__)
+    chosen = vars(OPTIONS if profile is None else _PROFILES[profile])
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems,
              "linewidth": linewidth}  # fmt: skip
-    OPTIONS.__dict__.update({k: v for k, v in given.items() if v is not None})
-    OPTIONS.sci_mode = sci_mode
+    given = {k: v for k, v in given.items() if v is not None}
+    vars(OPTIONS).update({**chosen, **given, "sci_mode": sci_mode})
 
 
 class Formatter:
@@ -50,21 +49,15 @@ class Formatter:
     def __init__(self, values: list[Any], floating: bool) -> None:
         self.floating, self.whole, self.scientific = floating, True, False
         self.width = 1
-        if not floating:
-            self.width = max([1, *(len(str(v)) for v in values)])
-            return
-        finite = [v for v in values if math.isfinite(v) and v != 0]
+        finite = [v for v in values if math.isfinite(v) and v != 0] if floating else []
         if finite:
-            self._measure(finite)
+            low, high = min(map(abs, finite)), max(map(abs, finite))
+            self.whole = all(v == math.ceil(v) for v in finite)
+            wide = high / low > 1000.0 or high > 1.0e8
+            self.scientific = wide or (low < 1.0e-4 and not self.whole)
         if OPTIONS.sci_mode is not None:
             self.scientific = OPTIONS.sci_mode
         self.width = max([1, *(len(self.text(v)) for v in finite or values)])
-
-    def _measure(self, finite: list[float]) -> None:
-        low, high = min(map(abs, finite)), max(map(abs, finite))
-        self.whole = all(v == math.ceil(v) for v in finite)
-        wide = high / low > 1000.0 or high > 1.0e8
-        self.scientific = wide if self.whole else wide or low < 1.0e-4
 
     def text(self, value: Any) -> str:
         if not self.floating:
@@ -94,23 +87,21 @@ def _lines(array: Any, indent: int, summarize: bool, show: Formatter) -> str:
         return show(_plain(array.item()))
     if array.ndim == 1:
         return _row(array, indent, summarize, show)
-    k = OPTIONS.edgeitems
-    if summarize and len(array) > 2 * k:
-        parts = [_lines(array[i], indent + 1, summarize, show) for i in range(k)]
-        parts.append("...")
-        parts += [_lines(array[i], indent + 1, summarize, show) for i in range(-k, 0)]
-    else:
-        parts = [_lines(a, indent + 1, summarize, show) for a in array]
+    parts = _parts(array, summarize, "...", lambda a: _lines(a, indent + 1, summarize, show))
     gap = "," + "\n" * (array.ndim - 1) + " " * (indent + 1)
     return "[" + gap.join(parts) + "]"
 
 
-def _row(array: Any, indent: int, summarize: bool, show: Formatter) -> str:
+def _parts(array: Any, summarize: bool, gap: str, show: Callable[[Any], str]) -> list[str]:
+    """The texts of all entries, or of those at the edges with a gap between them."""
     k = OPTIONS.edgeitems
-    if summarize and len(array) > 2 * k:
-        values = [*map(show, _list(array[:k])), " ...", *map(show, _list(array[-k:]))]
-    else:
-        values = [show(v) for v in _list(array)]
+    if not summarize or len(array) <= 2 * k:
+        return [show(a) for a in array]
+    return [*map(show, array[:k]), gap, *map(show, array[-k:])]
+
+
+def _row(array: Any, indent: int, summarize: bool, show: Formatter) -> str:
+    values = _parts(array, summarize, " ...", lambda a: show(_plain(a.item())))
     per_line = max(1, (OPTIONS.linewidth - indent) // (show.width + 2))
     rows = [values[i : i + per_line] for i in range(0, len(values), per_line)]
     gap = "," + "\n" + " " * (indent + 1)
@@ -146,16 +137,14 @@ def text(self: Tensor) -> str:
     extra = []
     if self.device.type != "cpu":
         extra.append(f"device='{self.device}'")
-    known = (get_default_dtype(), int64)
-    if self.array.size == 0:
-        content = "[]"
-        if self.ndim != 1:
-            extra.append(f"size={tuple(self.shape)}")
-        show_type = self.dtype is not get_default_dtype()
-    else:
+    known = [get_default_dtype()]
+    if self.array.size:
         content = body(self, len(prefix))
-        show_type = self.dtype not in known and self.dtype.name != "bool"
-    if show_type:
+        known += [int64, bool_]
+    else:
+        content = "[]"
+        extra += [f"size={tuple(self.shape)}"] if self.ndim != 1 else []
+    if self.dtype not in known:
         extra.append(f"dtype={self.dtype}")
     if self.node is not None:
         extra.append(f"grad_fn=<{self.node.name()}>")

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._device import CPU, device
-from ._dtypes import ALL, BY_NAME, dtype
+from ._dtypes import ALL, dtype
 from ._storage import storage_of
-from ._tensor import F, Parameter, Size, Tensor
+from ._tensor import Parameter, Size, Tensor
 
 Ints = tuple[int, ...]
 
@@ -38,8 +38,7 @@ class Global:
     @property
     def itemsize(self) -> int:
         """Of a storage class: bytes per element."""
-        size: int = 1 if self.build is None else self.build.itemsize
-        return size
+        return 1 if self.build is None else self.build.itemsize
 
 
 class StorageRef(NamedTuple):
@@ -67,9 +66,7 @@ class Storage:
     def __init__(
         self, data: np.ndarray[Any, Any], kind: dtype | None, device: device = CPU
     ) -> None:
-        self.data = data
-        self.kind = kind
-        self.device = device
+        self.data, self.kind, self.device = data, kind, device
         self._first: Tensor | None = None
 
     def cpu(self) -> Storage:
@@ -137,8 +134,7 @@ def _rebuild_subclass(build: Global, kind: type, args: tuple[Any, ...], state: o
     """A Buffer, or a tensor with attributes: the tensor alone is kept."""
     if type(build) is not Global:
         raise ValueError(f"a tensor that is built by {build!r}")
-    tensor: Tensor = build(*args)
-    return tensor
+    return build(*args)
 
 
 def _size(sizes: Ints = ()) -> Size:
@@ -190,20 +186,10 @@ _BUILDERS: dict[str, Any] = {
     "numpy._core.multiarray.scalar": lambda kind, data: np.frombuffer(data, kind, 1)[0],
     "numpy._core.multiarray._reconstruct": lambda *_: np.empty(0, np.int8),
     "torch.storage.UntypedStorage": None,
-    # torch names its storage classes after C types.
-    "torch.BoolStorage": BY_NAME["bool"],
-    "torch.ByteStorage": BY_NAME["uint8"],
-    "torch.CharStorage": BY_NAME["int8"],
-    "torch.ShortStorage": BY_NAME["int16"],
-    "torch.IntStorage": BY_NAME["int32"],
-    "torch.LongStorage": BY_NAME["int64"],
-    "torch.HalfStorage": BY_NAME["float16"],
-    "torch.BFloat16Storage": BY_NAME["bfloat16"],
-    "torch.FloatStorage": BY_NAME["float32"],
-    "torch.DoubleStorage": BY_NAME["float64"],
-    "torch.ComplexFloatStorage": BY_NAME["complex64"],
-    "torch.ComplexDoubleStorage": BY_NAME["complex128"],
 }
+# torch names its storage classes after C types; here in the order of our dtypes.
+_C_TYPES = "Bool Byte Char Short Int Long Half BFloat16 Float Double ComplexFloat ComplexDouble"
+_BUILDERS |= {f"torch.{c}Storage": d for c, d in zip(_C_TYPES.split(), ALL, strict=True)}
 # Types that a file may call by name; each takes data only.
 CALLABLE_TYPES = (OrderedDict, Counter, set, frozenset, complex)
 GLOBALS: dict[str, Any] = {

@@ -22,15 +22,9 @@ from ._tensor import Tensor
 from .backends._philox import block
 
 __all__ = [
-    "Generator",
-    "default_generator",
-    "fork_rng",
-    "get_rng_state",
-    "initial_seed",
-    "manual_seed",
-    "seed",
-    "set_rng_state",
-]
+    "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed",
+    "seed", "set_rng_state",
+]  # fmt: skip
 
 _LOW, _HIGH = (1 << 32) - 1, (1 << 64) - 1
 _TAG = b"PYR1"  # opens a state: this package's format, version 1
@@ -107,9 +101,8 @@ class Generator:
                 f"RNG state: expected {_STATE_BYTES} bytes that begin with {_TAG!r}, got a tensor "
                 f"of shape {list(new_state.shape)}; pass what get_state() returned"
             )
-        return self._restore(
-            int.from_bytes(data[4:12], "little"), int.from_bytes(data[12:], "little")
-        )
+        seed, offset = (int.from_bytes(part, "little") for part in (data[4:12], data[12:]))
+        return self._restore(seed, offset)
 
     def clone_state(self) -> Generator:
         """A new generator in the same state."""

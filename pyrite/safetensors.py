@@ -62,8 +62,7 @@ def load_file(filename: Path, device: str | Device = "cpu") -> dict[str, Tensor]
 
 def _tensor(array: np.ndarray[Any, Any], device: str | Device) -> Tensor:
     tensor: Any = Tensor(array if array.flags.writeable else array.copy())
-    moved: Tensor = tensor if Device(device).type == "cpu" else tensor.to(device)
-    return moved
+    return tensor if Device(device).type == "cpu" else tensor.to(device)
 
 
 def _prepare(

@@ -26,13 +26,8 @@ from ._pickle import SafeUnpickler, TensorPickler, allowed_by_user, full_unpickl
 from ._torch_names import Global, Storage, StorageRef
 
 __all__ = [
-    "add_safe_globals",
-    "clear_safe_globals",
-    "get_safe_globals",
-    "load",
-    "safe_globals",
-    "save",
-]
+    "add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save",
+]  # fmt: skip
 
 File = str | os.PathLike[str] | BinaryIO
 MapLocation = str | device | dict[str, str] | Callable[[Storage, str], Storage | None] | None
@@ -41,12 +36,9 @@ _LEGACY_HEAD, _LEGACY_VERSION = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 
 
 def save(
-    obj: object,
-    f: File,
-    pickle_module: ModuleType | None = None,
-    pickle_protocol: int = 2,
+    obj: object, f: File, pickle_module: ModuleType | None = None, pickle_protocol: int = 2,
     _use_new_zipfile_serialization: bool = True,
-) -> None:
+) -> None:  # fmt: skip
     """Write `obj` to a file that `pyrite.load` and `torch.load` read.
 
     Tensors keep strides, dtype, device, `requires_grad` and shared memory: views of one storage
@@ -104,14 +96,9 @@ def _write(obj: object, file: BinaryIO, folder: str, protocol: int) -> None:
 
 
 def load(
-    f: File,
-    map_location: MapLocation = None,
-    pickle_module: Any = None,
-    *,
-    weights_only: bool | None = None,
-    mmap: bool | None = None,
-    **pickle_load_args: Any,
-) -> Any:
+    f: File, map_location: MapLocation = None, pickle_module: Any = None, *,
+    weights_only: bool | None = None, mmap: bool | None = None, **pickle_load_args: Any,
+) -> Any:  # fmt: skip
     """Read what `pyrite.save` or `torch.save` wrote (PyTorch is not needed).
 
     Args:
@@ -150,9 +137,7 @@ def load(
         from .safetensors import load_file
 
         if not isinstance(map_location, str | device | None):
-            raise RuntimeError(
-                f"a safetensors file wants a device, got map_location={map_location!r}"
-            )
+            raise RuntimeError(f"a safetensors file wants a device, got {map_location=!r}")
         return load_file(f, "cpu" if map_location is None else map_location)
     with open(f, "rb") as file:
         return _Loader(file, os.fspath(f), map_location, unpickler).load(bool(mmap))
@@ -164,10 +149,8 @@ class _Loader:
     def __init__(
         self, file: BinaryIO, origin: str, map_location: MapLocation, unpickler: Callable[..., Any]
     ) -> None:
-        self._file = file
-        self._origin = origin
-        self._map_location = map_location
-        self._unpickler = unpickler
+        self._file, self._origin = file, origin
+        self._map_location, self._unpickler = map_location, unpickler
 
     def load(self, mmap: bool) -> Any:
         try:
@@ -185,11 +168,9 @@ class _Loader:
             return self._load_legacy()
         if not head:
             raise RuntimeError(f"{self._origin} is empty: nothing was saved to it")
-        fix = ""
+        fix = ". mmap=True reads the format of PyTorch 1.6 and later only" if mmap else ""
         if head[8:9] == b"{":
             fix = ". If it is a safetensors file, read it with pyrite.safetensors.load_file"
-        elif mmap:
-            fix = ". mmap=True reads the format of PyTorch 1.6 and later only"
         raise RuntimeError(
             f"{self._origin} is no checkpoint of pyrite.save or torch.save: it starts with "
             f"{head!r}{fix}"
@@ -328,5 +309,5 @@ def safe_globals(safe_globals: Sequence[Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        allowed_by_user.clear()
+        clear_safe_globals()
         allowed_by_user.update(before)

@@ -30,13 +30,21 @@ def per_dim(name: str, argument: str, value: Any, n: int) -> Sizes:
     )
 
 
+def same_dtype(name: str, input: Tensor, other: Tensor) -> None:
+    """RuntimeError for two dtypes."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"{name}(): expected both tensors to have the same dtype, got {input.dtype} and "
+            f"{other.dtype}; convert one with .to(dtype)"
+        )
+
+
 def batched(name: str, input: Tensor, n: int) -> Tensor:
     """(batch, channels, *n sizes), a batch of 1 put in front where there is none."""
     if input.ndim == n + 2:
         return input
     if input.ndim == n + 1:
-        out: Tensor = F.view(input, (1, *input.shape))
-        return out
+        return F.view(input, (1, *input.shape))
     raise RuntimeError(
         f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of "
         f"size: {list(input.shape)}"
@@ -45,14 +53,13 @@ def batched(name: str, input: Tensor, n: int) -> Tensor:
 
 def unbatched(out: Tensor, like: Tensor) -> Tensor:
     """Without the batch of 1 if `like`, the call's input, has none."""
-    if out.ndim == like.ndim:
-        return out
-    single: Tensor = F.reshape(out, out.shape[1:])
-    return single
+    return out if out.ndim == like.ndim else F.reshape(out, out.shape[1:])
 
 
-def named(function: Callable[..., Any], name: str, public: str, doc: str) -> None:
-    """Register a composite that was made in a loop over the number of dimensions."""
+def named(
+    function: Callable[..., Any], name: str, public: str, doc: str, out: bool = False
+) -> Callable[..., Any]:
+    """Register a composite that was made in a loop: give it its name and docstring."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    composite(public=public)(function)
+    return composite(public, out=out, name=name)(function)

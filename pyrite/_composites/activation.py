@@ -56,19 +56,14 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 @composite("fm", aliases=("nn.functional.prelu",))
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """`input` above 0, `weight * input` below; one weight, or one per channel (dimension 1)."""
-    if weight.ndim > 1:
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.ndim > 1 or weight.array.size not in (1, channels):
         raise RuntimeError(
-            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+            "prelu: Mismatch of parameter numbers and input channel size: expected a scalar or 1D "
+            f"weight of 1 element or channel size = {channels}, got shape {list(weight.shape)}"
         )
-    if weight.ndim == 1:
-        channels = input.shape[1] if input.ndim > 1 else 1
-        if weight.shape[0] not in (1, channels):
-            raise RuntimeError(
-                "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
-                f"{weight.shape[0]} and channel size = {channels}."
-            )
-        sizes = [-1 if d == min(1, input.ndim - 1) else 1 for d in range(input.ndim)]
-        weight = F.reshape(weight, tuple(sizes))
+    if weight.ndim:
+        weight = F.reshape(weight, (-1, *[1] * (input.ndim - 2)) if input.ndim else ())
     return F.where(F.gt(input, 0), input, F.mul(input, weight))
 
 

@@ -11,11 +11,12 @@ from .. import backends
 from .._device import device as device_
 from .._dtypes import dtype as Dtype
 from .._dtypes import int32, int64
-from .._errors import wrap_dim
+from .._errors import describe, wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import named
 from .create import place, tensor
-from .shape import atleast_1d, atleast_2d, atleast_3d, dims_of, ints, reshape, transpose
+from .shape import atleast_1d, atleast_2d, atleast_3d, dims_of, ints, reshape, transpose, unsqueeze
 
 # ---- joins
 
@@ -27,9 +28,8 @@ def _stacked(name: str, least: Any, dim: int) -> None:
         parts = least(tuple(tensors))
         return F.cat(parts, 0 if parts[0].array.ndim == 1 else dim)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Join along dimension {dim}, smaller tensors made to have it first."
-    composite(public="f", out=True, name=name)(function)
+    doc = f"Join along dimension {dim}, smaller tensors made to have it first."
+    named(function, name, "f", doc, out=True)
 
 
 _stacked("hstack", atleast_1d, 1)
@@ -109,14 +109,13 @@ def repeat_interleave(
                 f"{repeats.array.size} and input.size({d}) = {n}"
             )
         return F.index(x, [_repeated_range(repeats, n)], (d,))
-    times = operator.index(repeats)
+    times, shape = operator.index(repeats), x.array.shape
     if times < 0:
         raise RuntimeError("Repeats must be non-negative")
-    shape = x.array.shape
     if times == 1:
         return F.clone(x)
     before, after = shape[: d + 1], shape[d + 1 :]
-    wide = F.expand(F.view(x, (*before, 1, *after)), (*before, times, *after))
+    wide = F.expand(unsqueeze(x, d + 1), (*before, times, *after))
     return F.reshape(wide, (*shape[:d], n * times, *after))
 
 
@@ -180,15 +179,14 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 @composite()
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k times 90 degrees in the plane of two dimensions, from the first to the second."""
-    if len(dims) != 2:
-        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
-    if input.array.ndim < 2:
-        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.array.ndim}")
+    if len(dims) != 2 or input.array.ndim < 2:
+        raise RuntimeError(
+            f"rot90: expected two rotation dims, of at least two, but got dims = {list(dims)} of a "
+            f"tensor with {input.array.ndim} dims"
+        )
     a, b = dims_of(input, tuple(dims))
     if a == b:
-        raise RuntimeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
-        )
+        raise RuntimeError(f"expected rotation dims to be different, but got dims = {list(dims)}")
     if k % 4 == 2:
         return F.flip(input, (a, b))
     if k % 4 == 0:
@@ -241,9 +239,9 @@ def _triangle(name: str) -> None:
         grid = host.stack(getattr(host, name)(row, offset, col))
         return Tensor(place(grid.astype(dtype.numpy), device))
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"(2, n) indices of the triangle that `{name[:4]}` keeps, row by row."
-    composite(public="f", name=name)(function)
+    named(
+        function, name, "f", f"(2, n) indices of the triangle that `{name[:4]}` keeps, row by row."
+    )
 
 
 _triangle("tril_indices")
@@ -261,22 +259,17 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
-    if not given:
-        raise RuntimeError("meshgrid expects a non-empty TensorList")
-    if any(t.array.ndim > 1 for t in given):
-        raise RuntimeError("torch.meshgrid: Expected 0D or 1D tensor in the tensor list")
-    if len({t.dtype for t in given}) > 1:
-        raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
-    swap = indexing == "xy" and len(given) > 1
-    order = [given[1], given[0], *given[2:]] if swap else list(given)
-    n, shape = len(order), tuple([t.array.size for t in order])
-    grids = [
-        F.expand(F.view(t, (1,) * i + (-1,) + (1,) * (n - i - 1)), shape)
-        for i, t in enumerate(order)
-    ]
-    if swap:
-        grids[0], grids[1] = grids[1], grids[0]
-    return tuple(grids)
+    if not given or any(t.array.ndim > 1 for t in given) or len({t.dtype for t in given}) > 1:
+        raise RuntimeError(
+            "meshgrid expects a non-empty TensorList of 0D or 1D tensors with the same dtype, got "
+            f"{', '.join(map(describe, given)) or 'none'}"
+        )
+    n, places = len(given), list(range(len(given)))
+    if indexing == "xy":
+        places[:2] = places[:2][::-1]
+    shape = tuple([given[i].array.size for i in places])
+    views = [F.view(t, (1,) * i + (-1,) + (1,) * (n - i - 1)) for t, i in zip(given, places)]
+    return tuple([F.expand(v, shape) for v in views])
 
 
 @composite(public="f")
@@ -298,8 +291,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     rows = list(draw(range(input.array.size), r)) if r else []
     if not r:
         return F.blank(input, (0,))
-    index = tensor(rows, dtype=int64, device=input.device)
-    return F.index(input, [F.view(index, (len(rows), r))], (0,))
+    index = F.view(tensor(rows, dtype=int64, device=input.device), (len(rows), r))
+    return F.index(input, [index], (0,))
 
 
 # ---- padding

@@ -8,16 +8,9 @@ from typing import Any
 from .._dtypes import bool_
 from .._tensor import F, Tensor
 from ._register import composite
+from .arrange import repeat_interleave
 from .dropout import dropout
-
-
-def _repeat_heads(x: Tensor, times: int) -> Tensor:
-    """Each head of (..., heads, length, features) `times` times, side by side."""
-    *lead, heads, length, width = x.shape
-    out = F.expand(
-        F.reshape(x, (*lead, heads, 1, length, width)), (*lead, heads, times, length, width)
-    )
-    return F.reshape(out, (*lead, heads * times, length, width))
+from .shape import transpose
 
 
 def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,13 +47,11 @@ def scaled_dot_product_attention(
             "is_causal=True; leave one out"
         )
     if enable_gqa:
-        groups = query.shape[-3] // key.shape[-3]
         key, value = (
-            _repeat_heads(key, groups),
-            _repeat_heads(value, query.shape[-3] // value.shape[-3]),
+            repeat_interleave(x, query.shape[-3] // x.shape[-3], -3) for x in (key, value)
         )
     factor = 1 / sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale or 1.0
-    scores = F.matmul(F.mul(query, factor), _transposed(key))
+    scores = F.matmul(F.mul(query, factor), transpose(key, -2, -1))
     dead: Any = None
     if is_causal:
         size = tuple(scores.shape[-2:])
@@ -74,8 +65,3 @@ def scaled_dot_product_attention(
     if dropout_p:
         weights = dropout(weights, dropout_p)
     return F.matmul(weights, value)
-
-
-def _transposed(x: Tensor) -> Tensor:
-    n = x.ndim
-    return F.permute(x, (*range(n - 2), n - 1, n - 2))

@@ -117,9 +117,8 @@ def nll_loss(
     index, kept = F.class_indices(target, input.shape[dim], ignore_index)
     places = F.reshape(index, (1,) if dim == 0 else (index.shape[0], 1, *index.shape[1:]))
     loss = F.reshape(F.neg(F.gather(input, dim, places)), target.shape)
-    counts = (
-        F.cast(kept, input.dtype) if weight is None else F.mul(F.embedding(weight, index), kept)
-    )
+    weights = F.ones_like(index) if weight is None else F.embedding(weight, index)
+    counts = F.cast(F.mul(weights, kept), input.dtype)
     loss = F.where(kept, F.mul(loss, counts), 0.0)
     if reduction == "mean":
         return F.div(F.sum(loss), F.sum(counts))
@@ -128,8 +127,10 @@ def nll_loss(
 
 def _rows(name: str, input: Tensor, target: Tensor, labels: int) -> tuple[Tensor, Tensor]:
     """(batch, classes) and a target with the batch and `labels` (0 or 1) dimensions more."""
-    fits = target.ndim == labels + (input.ndim == 2) or (input.ndim < 2 and target.array.size == 1)
-    if input.ndim > 2 or not fits or (input.ndim == 2 and input.shape[0] != target.shape[0]):
+    fits = target.shape == input.shape[: 1 + labels]
+    if input.ndim < 2:
+        fits = target.array.size == (input.array.size if labels else 1)
+    if input.ndim > 2 or not fits:
         raise RuntimeError(
             f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
             f"{list(input.shape)}"
@@ -158,8 +159,6 @@ def multi_margin_loss(
     size_average: Legacy = None, reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Mean over the other classes of max(0, margin - x[target] + x[other]) ** p."""
-    reduction = legacy(size_average, reduce, reduction)
-    check_reduction(reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     x, target = _rows("multi_margin_loss", input, target, 0)
@@ -171,7 +170,8 @@ def multi_margin_loss(
     if weight is not None:
         gap = F.mul(gap, F.reshape(F.embedding(weight, index), (-1, 1)))
     loss = F.div(F.sum(F.where(F.ne(_classes(x), column), gap, 0.0), 1), x.shape[1])
-    return reduced(F.reshape(loss, ()) if input.ndim < 2 else loss, reduction)
+    loss = F.reshape(loss, ()) if input.ndim < 2 else loss
+    return reduced(loss, reduction, size_average, reduce)
 
 
 @composite(public="n")
@@ -180,15 +180,8 @@ def multilabel_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Sum over target classes j (until the first -1) and others i of max(0, 1 - x_j + x_i)."""
-    reduction = legacy(size_average, reduce, reduction)
-    check_reduction(reduction)
     x, labels = _rows("multilabel_margin_loss", input, target, 1)
     n, count = x.shape
-    if labels.shape != x.shape:
-        raise RuntimeError(
-            f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of "
-            f"size: {list(input.shape)}"
-        )
     valid = F.cumprod(F.cast(F.ge(labels, 0), int64), 1)
     index = _index("multilabel_margin_loss", F.mul(labels, valid), count)
     column, valid = F.reshape(index, (n, count, 1)), F.ne(F.reshape(valid, (n, count, 1)), 0)
@@ -197,7 +190,8 @@ def multilabel_margin_loss(
     own = F.reshape(F.gather(x, 1, index), (n, count, 1))
     gap = F.clamp(F.add(F.sub(F.reshape(x, (n, 1, count)), own), 1), 0, None)
     loss = F.div(F.sum(F.where(counted, gap, 0.0), (1, 2)), count)
-    return reduced(F.reshape(loss, ()) if input.ndim < 2 else loss, reduction)
+    loss = F.reshape(loss, ()) if input.ndim < 2 else loss
+    return reduced(loss, reduction, size_average, reduce)
 
 
 @composite(public="n")
@@ -206,10 +200,7 @@ def multilabel_soft_margin_loss(
     reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Mean over the classes of the binary cross entropy of sigmoid(input)."""
-    reduction = legacy(size_average, reduce, reduction)
-    missed, inf = F.sub(1, target), float("inf")
-    loss = F.add(
-        F.mul(target, F.softplus(F.neg(input), 1.0, inf)),
-        F.mul(missed, F.softplus(input, 1.0, inf)),
-    )
-    return reduced(F.mean(loss if weight is None else F.mul(loss, weight), -1), reduction)
+    missed = F.softplus(F.neg(input), 1.0, float("inf"))
+    loss = F.add(F.mul(F.sub(1, target), input), missed)
+    loss = F.mean(loss if weight is None else F.mul(loss, weight), -1)
+    return reduced(loss, reduction, size_average, reduce)

@@ -6,11 +6,13 @@ from typing import Any
 
 from .. import backends
 from .._device import as_device, device
-from .._dtypes import ALIASES, BY_NAME, as_dtype, dtype
+from .._dtypes import BY_NAME, as_dtype, dtype
 from .._dtypes import dtype as Dtype
 from .._storage import Storage, memory, storage_of
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import named
+from .create import LEGACY_TYPES
 
 
 def _move(t: Tensor, target: device, copy: bool) -> Tensor:
@@ -50,17 +52,11 @@ def _cast_method(name: str, kind: dtype) -> None:
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
         return self if self.dtype is kind else F.cast(self, kind)
 
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"This tensor as {kind}."
-    composite(public="m", name=name)(method)
+    named(method, name, "m", f"This tensor as {kind}.")
 
 
-for _name, _kind in {
-    **ALIASES, "bool": BY_NAME["bool"], "char": BY_NAME["int8"], "byte": BY_NAME["uint8"],
-    "bfloat16": BY_NAME["bfloat16"],
-}.items():  # fmt: skip
-    if not _kind.is_complex:
-        _cast_method(_name, _kind)
+for _word, _name in LEGACY_TYPES.items():
+    _cast_method(_word.lower(), BY_NAME[_name])
 
 
 @composite(public="m")
@@ -81,14 +77,13 @@ def cuda(
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """torch's type string, or this tensor converted to a dtype or type string."""
     if dtype is None:
-        name = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long",
-                "bfloat16": "BFloat16", "int32": "Int", "int16": "Short", "int8": "Char",
-                "uint8": "Byte", "bool": "Bool"}[self.dtype.name]  # fmt: skip
+        kind = self.dtype.name
+        name = next((w for w, k in LEGACY_TYPES.items() if k == kind), kind)
         place = "" if self.device.type == "cpu" else f".{self.device.type}"
         return f"pyrite{place}.{name}Tensor"
     if isinstance(dtype, str):
         word = dtype.rsplit(".", 1)[-1].removesuffix("Tensor").lower()
-        words = {**ALIASES, **BY_NAME, "char": BY_NAME["int8"], "byte": BY_NAME["uint8"]}
+        words = {**BY_NAME, **{w.lower(): BY_NAME[name] for w, name in LEGACY_TYPES.items()}}
         if word not in words:
             raise ValueError(f"invalid type: {dtype!r}")
         dtype = words[word]

@@ -7,13 +7,10 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Any
 
+from .. import _dtypes as dtypes
 from .. import backends
 from .._device import as_device
-from .._dtypes import (
-    as_dtype, bfloat16, dtype, float16, float32, float64, from_numpy_dtype, get_default_dtype,
-    int8, int16, int32, int64, scalar_dtype, uint8,
-)  # fmt: skip
-from .._dtypes import bool_ as boolean
+from .._dtypes import BY_NAME, as_dtype, dtype, float64, get_default_dtype, int64, scalar_dtype
 from .._inplace import write_out
 from .._tensor import F, Tensor
 from ..backends import _host
@@ -26,6 +23,12 @@ _OPTIONS = {
     "out": None, "requires_grad": False, "layout": None, "pin_memory": False, "memory_format": None
 }  # fmt: skip
 _EXTRA = [Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k, v in _OPTIONS.items()]
+
+# Words of torch's old type names.
+LEGACY_TYPES = {
+    "Float": "float32", "Double": "float64", "Long": "int64", "Int": "int32", "Short": "int16",
+    "Char": "int8", "Byte": "uint8", "Bool": "bool", "Half": "float16", "BFloat16": "bfloat16",
+}  # fmt: skip
 
 
 def factory(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -53,7 +56,9 @@ def factory(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return finish(result, requires_grad)
 
     form = signature(make)
-    function.__signature__ = form.replace(parameters=[*form.parameters.values(), *_EXTRA])  # type: ignore[attr-defined]
+    function.__signature__ = form.replace(  # type: ignore[attr-defined]
+        parameters=[*form.parameters.values(), *_EXTRA]
+    )
     composite("f")(function)
     return function
 
@@ -109,11 +114,10 @@ def finish(out: Tensor, requires_grad: bool) -> Tensor:
 
 def lengths(name: str, shape: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
     """A shape given as ints, as one tuple or as `size=`; RuntimeError for a negative size."""
-    if size is not None and not isinstance(size, tuple | list):
+    if not shape and not isinstance(size, tuple | list):
+        missing = "missing 1 required argument: " if size is None else "argument "
         kind = type(size).__name__
-        raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {kind}")
-    if size is None and not shape:
-        raise TypeError(f"{name}() missing 1 required positional argument: 'size'")
+        raise TypeError(f"{name}(): {missing}'size' must be tuple of ints, not {kind}")
     out = ints(name, shape if size is None else (size,))
     if min(out, default=0) < 0:
         raise RuntimeError(
@@ -170,7 +174,7 @@ def from_numpy(ndarray: Any) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative "
             "strides are not supported. Make a copy first: array.copy()"
         )
-    return Tensor(shared(ndarray))
+    return Tensor(dtypes.shared(ndarray))
 
 
 @composite(public="f")
@@ -206,12 +210,12 @@ def full(
 
 
 def _constant(name: str, what: str, *value: float) -> Callable[..., Tensor]:
-    op = F.full if value else F.empty
 
     def make(
         *shape: Any, size: Any = None, dtype: dtype | None = None, device: Any = None
     ) -> Tensor:
         kind = dtype or get_default_dtype()
+        op = F.full if value else F.empty
         return op(lengths(name, shape, size), *value, kind, device=device)
 
     make.__name__ = make.__qualname__ = name
@@ -328,9 +332,5 @@ def _typed(name: str, kind: dtype) -> None:
     named(construct, name, "f", f"torch's old constructor: a CPU {kind} tensor from data or sizes.")
 
 
-for _name, _kind in (
-    ("FloatTensor", float32), ("DoubleTensor", float64), ("LongTensor", int64),
-    ("IntTensor", int32), ("ShortTensor", int16), ("CharTensor", int8), ("ByteTensor", uint8),
-    ("BoolTensor", boolean), ("HalfTensor", float16), ("BFloat16Tensor", bfloat16),
-):  # fmt: skip
-    _typed(_name, _kind)
+for _word, _name in LEGACY_TYPES.items():
+    _typed(f"{_word}Tensor", BY_NAME[_name])

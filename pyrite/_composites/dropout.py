@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from .._inplace import derive
 from .._tensor import F, Tensor
@@ -115,26 +114,19 @@ for _n in (1, 2, 3):
     _spatial(_n)
 
 
-def _torch_form(name: str, function: Callable[..., Tensor]) -> None:
-    """The forms `name(input, p, train)` and `name_(input, p, train)` of the top namespace."""
+def _torch_form(name: str, function: Callable[..., Tensor], inplace: bool) -> None:
+    """The form `name(input, p, train)` or `name_(input, p, train)` of the top namespace."""
 
-    def plain(input: Tensor, p: float, train: bool) -> Tensor:
-        return _run(function, name, input, p, train, False)
+    def form(input: Tensor, p: float, train: bool) -> Tensor:
+        return _run(function, name, input, p, train, inplace)
 
-    def inplace(input: Tensor, p: float, train: bool) -> Tensor:
-        return _run(function, name, input, p, train, True)
-
-    for made, suffix in ((plain, ""), (inplace, "_")):
-        made.__name__ = made.__qualname__ = f"torch_{name}{suffix}"
-        made.__doc__ = f"`nn.functional.{name}`{' in place' if suffix else ''}."
-        composite(public="f", name=name + suffix)(made)
+    place = " in place" if inplace else ""
+    named(form, name + "_" * inplace, "f", f"`nn.functional.{name}`{place}.")
 
 
-_FORMS: dict[str, Any] = {
-    "dropout": _elements,
-    "alpha_dropout": _alpha_elements,
-    "feature_dropout": _features,
-    "feature_alpha_dropout": _alpha_features,
-}
-for _name, _function in _FORMS.items():
-    _torch_form(_name, _function)
+for _name, _function in (
+    ("dropout", _elements), ("alpha_dropout", _alpha_elements), ("feature_dropout", _features),
+    ("feature_alpha_dropout", _alpha_features),
+):  # fmt: skip
+    for _inplace in (False, True):
+        _torch_form(_name, _function, _inplace)

@@ -36,7 +36,7 @@ def einsum(*args: Any) -> Tensor:
     x, names = terms[0]
     for i, (y, more) in enumerate(terms[1:], 1):
         later = {n for _, rest in terms[i + 1 :] for n in rest}
-        x, names = _contract(x, names, y, more, later | set(output))
+        x, names = contract(x, names, y, more, later | set(output))
     x, names = _sum_out(x, names, set(output))
     order = [names.index(n) for n in output]
     return x if order == list(range(x.ndim)) else F.permute(x, tuple(order))
@@ -145,7 +145,7 @@ def _squeeze(x: Tensor, names: list[Label], other: dict[Label, int]) -> tuple[Te
     return reshape(x, tuple([x.shape[i] for i in kept])), [names[i] for i in kept]
 
 
-def _contract(
+def contract(
     x: Tensor, a: list[Label], y: Tensor, b: list[Label], keep: set[Label]
 ) -> tuple[Tensor, list[Label]]:
     """Product of two operands, summed over the labels that are not kept."""

@@ -60,18 +60,15 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             "one_hot is only applicable to index tensor of type LongTensor, got "
             f"{tensor.dtype}; convert it with .long()"
         )
-    low, high = (
-        (tensor.array.min().item(), tensor.array.max().item()) if tensor.array.size else (0, -1)
-    )
-    if low < 0:
-        raise RuntimeError(f"Class values must be non-negative, got {low}")
-    if num_classes == -1 and not tensor.array.size:
+    empty = not tensor.array.size
+    if empty and num_classes == -1:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    if num_classes == -1:
-        num_classes = high + 1
-    if num_classes <= 0 or high >= num_classes:
+    low, high = (0, -1) if empty else (tensor.array.min().item(), tensor.array.max().item())
+    count = high + 1 if num_classes == -1 else num_classes
+    if low < 0 or count <= max(high, 0):
         raise RuntimeError(
-            f"Class values must be smaller than num_classes, got {high} for {num_classes} classes"
+            "Class values must be non-negative and smaller than num_classes, got values from "
+            f"{low} to {high} for {count} classes"
         )
-    classes = F.arange(0, num_classes, 1, int64, device=tensor.device)
+    classes = F.arange(0, count, 1, int64, device=tensor.device)
     return F.cast(F.eq(F.reshape(tensor, (*tensor.shape, 1)), classes), int64)

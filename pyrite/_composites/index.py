@@ -10,15 +10,12 @@ from typing import Any
 from .. import backends
 from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
-from .._inplace import (
-    check_writable,
-    overwrite,
-    write_back,
-)  # fmt: skip
+from .._inplace import check_writable, overwrite, write_back
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import same_dtype
 from .scatter import Call, scalar_like, write_at, written
-from .shape import reshape
+from .shape import broadcast_tensors, reshape
 from .write import copy_, plain_slice
 
 Advanced = list[tuple[int, Tensor]]
@@ -75,11 +72,8 @@ def _quick(key: Any) -> tuple[Any, ...] | None:
 def _plain(item: slice) -> slice:
     """The slice as one of ints; ValueError for a step that is not positive."""
     start, stop = item.start, item.stop
-    if (
-        item.step is None
-        and (start is None or type(start) is int)
-        and (stop is None or type(stop) is int)
-    ):
+    kinds = (int, type(None))
+    if item.step is None and type(start) in kinds and type(stop) in kinds:
         return item
     return plain_slice(start, stop, item.step)
 
@@ -184,13 +178,8 @@ def _plain_item(self: Tensor, item: Any) -> Any:
     if isinstance(item, slice):
         return WHOLE if item == WHOLE else _plain(item)
     if isinstance(item, Tensor):
-        if (
-            item.array.ndim == 0
-            and item.dtype not in (boolean, uint8)
-            and item.array.dtype.kind in "iu"
-        ):
-            return int(item)
-        return item
+        number = not (item.array.ndim or _is_mask(item)) and item.array.dtype.kind in "iu"
+        return int(item) if number else item
     if isinstance(item, bool | Sequence) or getattr(item, "ndim", False):
         return _as_index(self, item)
     if hasattr(item, "__index__"):
@@ -260,11 +249,7 @@ def index_put(
 
 
 def _put_call(input: Tensor, advanced: Advanced, values: Tensor, accumulate: bool) -> Call:
-    if values.dtype is not input.dtype:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{input.dtype} for the destination and {values.dtype} for the source."
-        )
+    same_dtype("index_put", input, values)
     at, dims = [t for _, t in advanced], tuple([d for d, _ in advanced])
     return "index_put", input, (values, at, dims, accumulate)
 
@@ -280,23 +265,22 @@ def _vector(index: Tensor) -> Tensor:
 @composite(out=True)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in one dimension; both broadcast."""
+    return getitem(*_masked("masked_select", input, mask))
+
+
+def _masked(name: str, input: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+    """The input and its mask, broadcast."""
     if mask.dtype is not boolean:
-        raise RuntimeError(f"masked_select: expected BoolTensor for mask, got {mask.dtype}")
-    shape = tuple(F.logical_and(mask, F.ne(input, input)).shape)
-    return getitem(F.expand(input, shape), F.expand(mask, shape))
+        raise RuntimeError(f"{name}: expected BoolTensor for mask, got {mask.dtype}")
+    return broadcast_tensors(input, mask)
 
 
 @composite()
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with elements of `source`, in order, where the mask holds; both broadcast."""
-    if input.dtype is not source.dtype:
-        raise RuntimeError("masked_scatter: expected self and source to have same dtypes but got "
-                           f"{input.dtype} and {source.dtype}")  # fmt: skip
-    if mask.dtype is not boolean:
-        raise RuntimeError(f"masked_scatter: expected BoolTensor for mask, got {mask.dtype}")
-    shape = tuple(F.logical_and(mask, F.ne(input, input)).shape)
-    full = F.expand(input, shape)
-    places = F.nonzero(reshape(F.expand(mask, shape), -1))
+    same_dtype("masked_scatter", input, source)
+    full, mask = _masked("masked_scatter", input, mask)
+    places = F.nonzero(reshape(mask, -1))
     count = places.array.shape[0]
     if count > source.array.size:
         raise RuntimeError(
@@ -304,7 +288,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{source.array.size} < {count}"
         )
     values = F.slice(reshape(source, -1), (slice(0, count),))
-    return reshape(F.index_put(reshape(full, -1), values, [F.view(places, (-1,))], (0,)), shape)
+    return reshape(
+        F.index_put(reshape(full, -1), values, [F.view(places, (-1,))], (0,)), full.array.shape
+    )
 
 
 @composite(name="masked_scatter_")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 from .._dtypes import bool_
 from .._errors import describe, wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import same_dtype
+from .einsum import contract, einsum
 from .shape import broadcast_tensors, reshape
 
 
@@ -34,11 +35,10 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of the matrices of two batches, (b, n, k) and (b, k, m)."""
     _dims("bmm", batch1=(input, 3), batch2=(mat2, 3))
-    b, k = input.shape[0], input.shape[2]
-    if tuple(mat2.shape[:2]) != (b, k):
+    if mat2.shape[0] != input.shape[0]:
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{b}, {k}] but got: "
-            f"{list(mat2.shape[:2])}."
+            f"batch2 must have the batch size of batch1: expected {input.shape[0]}, got "
+            f"{mat2.shape[0]} ({describe(input)} and {describe(mat2)})"
         )
     return F.matmul(input, mat2)
 
@@ -47,26 +47,13 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix (n, m) and a vector (m,)."""
     _dims("mv", input=(input, 2), vec=(vec, 1))
-    if input.shape[1] != vec.shape[0]:
-        raise RuntimeError(
-            f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x{input.shape[1]}),"
-            f" vec ({vec.shape[0]})"
-        )
     return F.matmul(input, vec)
 
 
 @composite(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Sum of the products of two vectors' elements."""
-    if input.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    if input.shape != tensor.shape:
-        raise RuntimeError(
-            "inconsistent tensor size, expected tensor [{}] and src [{}] to have the same number "
-            "of elements, but got {} and {} elements respectively".format(
-                *(t.shape[0] for t in (input, tensor, input, tensor))
-            )
-        )
+    _dims("dot", input=(input, 1), tensor=(tensor, 1))
     return F.matmul(input, tensor)
 
 
@@ -88,11 +75,6 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     """Products of the last dimensions' vectors: (..., k) and (*, k) give (..., *)."""
     if input.ndim == 0 or other.ndim == 0:
         return F.mul(input, other)
-    if input.shape[-1] != other.shape[-1]:
-        raise RuntimeError(
-            "inner() the last dimension must match on both input tensors but got shapes "
-            f"{list(input.shape)} and {list(other.shape)}"
-        )
     return tensordot(input, other, ([-1], [-1]))
 
 
@@ -114,19 +96,8 @@ def _scaled(x: Tensor, factor: Any) -> Tensor:
 
 def _blend(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """The sum beta * input + alpha * product, where beta 0 drops even NaN."""
-    if input.dtype is not product.dtype:
-        raise RuntimeError(
-            f"{name}: self and the matrices must have the same dtype, but got {input.dtype} and "
-            f"{product.dtype}"
-        )
-    shape = tuple(product.shape)
-    try:
-        F.expand(input, shape)
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"{name}: input of shape {list(input.shape)} does not broadcast to the product's shape "
-            f"{list(shape)}"
-        ) from error
+    same_dtype(name, input, product)
+    F.expand(input, tuple(product.shape))
     product = _scaled(product, alpha)
     return product if beta == 0 else F.add(_scaled(input, beta), product)
 
@@ -191,21 +162,16 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """Product of two or more matrices in the cheapest order; first and last may be vectors."""
     chain = list(tensors)
     if len(chain) < 2:
-        raise RuntimeError("multi_dot(): expected at least 2 tensors but got " + str(len(chain)))
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(chain)}")
     first, last = chain[0].ndim == 1, chain[-1].ndim == 1
     if first:
         chain[0] = reshape(chain[0], (1, chain[0].shape[0]))
     if last:
         chain[-1] = reshape(chain[-1], (chain[-1].shape[0], 1))
-    for i, t in enumerate(chain):
-        if t.ndim != 2:
-            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {t.ndim}D")
-    for i in range(len(chain) - 1):
-        if chain[i].shape[1] != chain[i + 1].shape[0]:
-            raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and "
-                f"{list(chain[i + 1].shape)} cannot be multiplied"
-            )
+    if any(t.ndim != 2 for t in chain):
+        raise RuntimeError(
+            f"multi_dot(): tensors must be 2D but got {', '.join(map(describe, chain))}"
+        )
     split = _best_splits([t.shape[0] for t in chain] + [chain[-1].shape[1]])
 
     def product(i: int, j: int) -> Tensor:
@@ -218,8 +184,8 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     return F.reshape(out, tuple(shape)) if first or last else out
 
 
-@composite(public="f")
-def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
+@composite(public="f", out=True)
+def chain_matmul(*matrices: Tensor) -> Tensor:
     """`linalg.multi_dot` of the arguments (the older name)."""
     warnings.warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
@@ -237,7 +203,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise RuntimeError(
-                f"tensordot expects 0 <= dims <= the operands' dimensions, got dims={dims}"
+                f"tensordot expects dims within the operands' dimensions, got {dims}"
             )
         dims = (list(range(a.ndim - dims, a.ndim)), list(range(dims)))
     left = [wrap_dim(d, a.ndim) for d in dims[0]]
@@ -247,25 +213,16 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             f"both dimension lists should have same length, got {len(left)} and {len(right)}"
         )
     for i, j in zip(left, right, strict=True):
-        if a.shape[i] == b.shape[j]:
-            continue
-        if 1 not in (a.shape[i], b.shape[j]):
+        if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
             raise RuntimeError(
                 "contracted dimensions need to match, but first has size "
                 f"{a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}"
             )
-        a, b = (F.sum(a, i, True), b) if b.shape[j] == 1 else (a, F.sum(b, j, True))
-    rest_a = [d for d in range(a.ndim) if d not in left]
-    rest_b = [d for d in range(b.ndim) if d not in right]
-    k = prod([a.shape[d] for d in left])
-    shape_a, shape_b = [a.shape[d] for d in rest_a], [b.shape[d] for d in rest_b]
-    x = reshape(_permuted(a, rest_a + left), (prod(shape_a), k))
-    y = reshape(_permuted(b, right + rest_b), (k, prod(shape_b)))
-    return F.reshape(F.matmul(x, y), (*shape_a, *shape_b))
-
-
-def _permuted(x: Tensor, dims: Sequence[int]) -> Tensor:
-    return x if list(dims) == list(range(x.ndim)) else F.permute(x, tuple(dims))
+    names_a, names_b = list(range(a.ndim)), [-1 - d for d in range(b.ndim)]
+    for i, j in zip(left, right, strict=True):
+        names_b[j] = i
+    kept = ({*names_a} | {*names_b}) - {*left}
+    return contract(a, names_a, b, names_b, kept)[0]
 
 
 @composite(out=True)
@@ -322,20 +279,14 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 @composite(public="fn")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1 @ weight[o] @ input2` for each o: (..., i), (..., j), (o, i, j) give (..., o)."""
-    if input1.shape[:-1] != input2.shape[:-1]:
+    _, i, j = weight.shape
+    (*batch, m), (*other, n) = input1.shape, input2.shape
+    if (batch, m, n) != (other, i, j):
         raise RuntimeError(
-            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and "
-            f"{list(input2.shape)}"
+            f"bilinear(): expected inputs (..., {i}) and (..., {j}) of one batch size for a weight "
+            f"of size {list(weight.shape)}, got {list(input1.shape)} and {list(input2.shape)}"
         )
-    o, i, j = weight.shape
-    if input1.shape[-1] != i or input2.shape[-1] != j:
-        raise RuntimeError(
-            f"bilinear(): input1 and input2 sizes do not match weight size: got "
-            f"{input1.shape[-1]} and {input2.shape[-1]} but weight expects {i} and {j}"
-        )
-    x = F.matmul(input1, reshape(F.permute(weight, (1, 0, 2)), (i, o * j)))
-    x = F.reshape(x, (*input1.shape[:-1], o, j))
-    out = F.sum(F.mul(x, reshape(input2, (*input2.shape[:-1], 1, j))), -1)
+    out = einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else F.add(out, bias)
 
 
@@ -346,24 +297,17 @@ def _norm(x: Tensor, p: float, dim: Any, keepdim: bool = False) -> Tensor:
     return F.vector_norm(x, float(p), dim, keepdim)
 
 
-@composite(public="n")
-def normalize(
-    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
-) -> Tensor:
+@composite(public="n", out=True)
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
     """Divide by the p-norm along `dim`, or by `eps` where the norm is smaller."""
-    result: Tensor = F.div(input, F.clamp(_norm(input, p, dim, True), eps, None))
-    if out is None:
-        return result
-    from .._inplace import write_out
-
-    return write_out("normalize", result, out)
+    return F.div(input, F.clamp(_norm(input, p, dim, True), eps, None))
 
 
 @composite(public="fn")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
     pair = broadcast_tensors(x1, x2)
-    unit = [F.div(x, F.clamp(_norm(x, 2, dim, True), eps, None)) for x in pair]
+    unit = [normalize(x, 2, dim, eps) for x in pair]
     return F.sum(F.mul(*unit), dim)
 
 

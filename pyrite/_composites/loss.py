@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 from .._tensor import F, Tensor
 from ._register import composite
@@ -13,7 +12,7 @@ from ._register import composite
 Legacy = bool | None
 
 
-def legacy(size_average: Legacy, reduce: Legacy, reduction: str) -> str:
+def legacy(size_average: Legacy, reduce: Legacy, reduction: str, stacklevel: int = 3) -> str:
     """`reduction`, or what the deprecated arguments of old programs mean."""
     if size_average is None and reduce is None:
         return reduction
@@ -22,7 +21,7 @@ def legacy(size_average: Legacy, reduce: Legacy, reduction: str) -> str:
     warnings.warn(
         "size_average and reduce args will be deprecated, please use "
         f"reduction='{chosen}' instead.",
-        stacklevel=3,
+        stacklevel=stacklevel,
     )
     return chosen
 
@@ -34,13 +33,16 @@ def check_reduction(reduction: str) -> None:
         )
 
 
-def reduced(loss: Tensor, reduction: str) -> Tensor:
+def reduced(
+    loss: Tensor, reduction: str, size_average: Legacy = None, reduce: Legacy = None
+) -> Tensor:
     """The losses, their mean or their sum."""
+    if size_average is not None or reduce is not None:
+        reduction = legacy(size_average, reduce, reduction, 4)
+    if reduction == "none":
+        return loss
     check_reduction(reduction)
-    out: Tensor = (
-        loss if reduction == "none" else F.mean(loss) if reduction == "mean" else F.sum(loss)
-    )
-    return out
+    return F.mean(loss) if reduction == "mean" else F.sum(loss)
 
 
 def warn_sizes(input: Tensor, target: Tensor) -> None:
@@ -63,18 +65,13 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
             f"Weights and input must have the same size, got {list(weight.shape)} and "
             f"{list(loss.shape)}"
         )
-    loss = F.mul(loss, weight)
-    if reduction != "mean":
-        return reduced(loss, reduction)
-    return F.div(F.sum(loss), F.sum(weight))
+    if reduction == "mean":
+        return F.div(F.sum(F.mul(loss, weight)), F.sum(weight))
+    return reduced(F.mul(loss, weight), reduction)
 
 
 def _square(x: Tensor) -> Tensor:
     return F.mul(x, x)
-
-
-def _pick(condition: Tensor, a: Any, b: Any) -> Tensor:
-    return F.where(condition, a, b)
 
 
 @composite(public="n")
@@ -108,12 +105,13 @@ def smooth_l1_loss(
     warn_sizes(input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    reduction = legacy(size_average, reduce, reduction)
     gap = F.abs(F.sub(input, target))
     if beta == 0:
-        return reduced(gap, reduction)
+        return reduced(gap, reduction, size_average, reduce)
     near = F.mul(_square(gap), 0.5 / beta)
-    return reduced(_pick(F.lt(gap, beta), near, F.sub(gap, 0.5 * beta)), reduction)
+    return reduced(
+        F.where(F.lt(gap, beta), near, F.sub(gap, 0.5 * beta)), reduction, size_average, reduce
+    )
 
 
 @composite(public="n")
@@ -127,7 +125,7 @@ def huber_loss(
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     gap = F.abs(F.sub(input, target))
     far = F.mul(F.sub(gap, 0.5 * delta), delta)
-    loss = _pick(F.le(gap, delta), F.mul(_square(gap), 0.5), far)
+    loss = F.where(F.le(gap, delta), F.mul(_square(gap), 0.5), far)
     return _weighted(loss, weight, reduction)
 
 
@@ -137,14 +135,13 @@ def binary_cross_entropy(
     reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Cross entropy of probabilities and targets in [0, 1]; logarithms are at least -100."""
-    reduction = legacy(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}) is deprecated. Please ensure they have the same size."
         )
     loss = F.binary_cross_entropy(input, target)
-    return reduced(loss if weight is None else F.mul(loss, weight), reduction)
+    return reduced(loss if weight is None else F.mul(loss, weight), reduction, size_average, reduce)
 
 
 @composite(public="n")
@@ -153,7 +150,6 @@ def binary_cross_entropy_with_logits(
     reduce: Legacy = None, reduction: str = "mean", pos_weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """`binary_cross_entropy` of sigmoid(input), without overflow; `pos_weight` weighs positives."""
-    reduction = legacy(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(
             f"Target size ({target.shape}) must be the same as input size ({input.shape})"
@@ -162,7 +158,7 @@ def binary_cross_entropy_with_logits(
     if pos_weight is not None:
         missed = F.mul(missed, F.add(F.mul(F.sub(pos_weight, 1), target), 1))
     loss = F.add(F.mul(F.sub(1, target), input), missed)
-    return reduced(loss if weight is None else F.mul(loss, weight), reduction)
+    return reduced(loss if weight is None else F.mul(loss, weight), reduction, size_average, reduce)
 
 
 @composite(public="n")
@@ -199,8 +195,9 @@ def soft_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """log(1 + exp(-target * input)) for targets of -1 and 1."""
-    reduction = legacy(size_average, reduce, reduction)
-    return reduced(F.softplus(F.neg(F.mul(target, input)), 1.0, math.inf), reduction)
+    return reduced(
+        F.softplus(F.neg(F.mul(target, input)), 1.0, math.inf), reduction, size_average, reduce
+    )
 
 
 @composite(public="fn")
@@ -209,10 +206,9 @@ def hinge_embedding_loss(
     reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """The input where target is 1, max(0, margin - input) where it is -1."""
-    reduction = legacy(size_average, reduce, reduction)
-    apart = _pick(F.ne(target, 1), F.clamp(F.sub(margin, input), 0, None), 0.0)
-    together = _pick(F.ne(target, -1), input, 0.0)
-    return reduced(F.add(apart, together), reduction)
+    apart = F.where(F.ne(target, 1), F.clamp(F.sub(margin, input), 0, None), 0.0)
+    together = F.where(F.ne(target, -1), input, 0.0)
+    return reduced(F.add(apart, together), reduction, size_average, reduce)
 
 
 @composite(public="fn")
@@ -221,7 +217,6 @@ def margin_ranking_loss(
     reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """max(0, -target * (input1 - input2) + margin)."""
-    reduction = legacy(size_average, reduce, reduction)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
@@ -229,7 +224,7 @@ def margin_ranking_loss(
             f"{list(target.shape)} "
         )
     gap = F.neg(F.mul(target, F.sub(input1, input2)))
-    return reduced(F.clamp(F.add(gap, margin), 0, None), reduction)
+    return reduced(F.clamp(F.add(gap, margin), 0, None), reduction, size_average, reduce)
 
 
 @composite(public="fn")
@@ -238,7 +233,6 @@ def cosine_embedding_loss(
     reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """1 - cos for targets 1, max(0, cos - margin) for -1."""
-    reduction = legacy(size_average, reduce, reduction)
     if input1.shape != input2.shape or target.ndim + 1 != input1.ndim or input1.ndim > 2:
         raise RuntimeError(
             "cosine_embedding_loss: inputs (n, d) and a target (n,), or (d,) and (), are expected; "
@@ -250,18 +244,9 @@ def cosine_embedding_loss(
     )
     tiny = 1e-12
     cos = F.div(dot, F.sqrt(F.mul(F.add(first, tiny), F.add(second, tiny))))
-    together = _pick(F.eq(target, 1), F.sub(1.0, cos), 0.0)
-    apart = _pick(F.eq(target, -1), F.clamp(F.sub(cos, margin), 0, None), 0.0)
-    return reduced(F.add(together, apart), reduction)
-
-
-def _triplet(
-    positive: Tensor, negative: Tensor, between: Tensor | None, margin: float, reduction: str
-) -> Tensor:
-    """The loss of distances anchor-positive, anchor-negative and, to swap, positive-negative."""
-    if between is not None:
-        negative = F.minimum(negative, between)
-    return reduced(F.clamp(F.add(F.sub(positive, negative), margin), 0, None), reduction)
+    together = F.where(F.eq(target, 1), F.sub(1.0, cos), 0.0)
+    apart = F.where(F.eq(target, -1), F.clamp(F.sub(cos, margin), 0, None), 0.0)
+    return reduced(F.add(together, apart), reduction, size_average, reduce)
 
 
 @composite(public="fn")
@@ -274,17 +259,16 @@ def triplet_margin_loss(
     from .linalg import pairwise_distance
 
     reduction = legacy(size_average, reduce, reduction)
-    if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
             "The anchor, positive, and negative tensors are expected to have the same number of "
             f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
             f"{negative.ndim}D inputs"
         )
-    pairs = [(anchor, positive), (anchor, negative), (positive, negative)][: 3 if swap else 2]
-    near, far, *between = [pairwise_distance(a, b, p, eps) for a, b in pairs]
-    return _triplet(near, far, between[0] if swap else None, margin, reduction)
+    return triplet_margin_with_distance_loss(
+        anchor, positive, negative, margin=margin, swap=swap, reduction=reduction,
+        distance_function=lambda a, b: pairwise_distance(a, b, p, eps),
+    )  # fmt: skip
 
 
 @composite(public="n")
@@ -296,12 +280,13 @@ def triplet_margin_with_distance_loss(
     """`triplet_margin_loss` with a distance of the caller's."""
     from .linalg import pairwise_distance
 
-    check_reduction(reduction)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
-    far = distance_function or pairwise_distance
-    between = far(positive, negative) if swap else None
-    return _triplet(far(anchor, positive), far(anchor, negative), between, margin, reduction)
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = F.minimum(far, distance(positive, negative))
+    return reduced(F.clamp(F.add(F.sub(near, far), margin), 0, None), reduction)
 
 
 @composite(public="n")
@@ -310,8 +295,6 @@ def poisson_nll_loss(
     size_average: Legacy = None, eps: float = 1e-8, reduce: Legacy = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Negative log-likelihood of Poisson counts whose rate, or its logarithm, is the input."""
-    reduction = legacy(size_average, reduce, reduction)
-    check_reduction(reduction)
     if log_input:
         loss = F.sub(F.exp(input), F.mul(target, input))
     else:
@@ -320,8 +303,8 @@ def poisson_nll_loss(
         stirling = F.add(
             F.sub(F.xlogy(target, target), target), F.mul(F.log(F.mul(target, 2 * math.pi)), 0.5)
         )
-        loss = F.add(loss, _pick(F.le(target, 1), 0.0, stirling))
-    return reduced(loss, reduction)
+        loss = F.add(loss, F.where(F.le(target, 1), 0.0, stirling))
+    return reduced(loss, reduction, size_average, reduce)
 
 
 @composite(public="n")
@@ -331,10 +314,8 @@ def gaussian_nll_loss(
 ) -> Tensor:  # fmt: skip
     """Negative log-likelihood of normal values of mean `input` and variance `var`."""
     if not isinstance(var, Tensor):
-        if var < 0:
-            raise ValueError("var has negative entry/entries")
         var = F.add(F.zeros_like(input), float(var))
-    elif bool(F.any(F.lt(var, 0))):
+    if bool(F.any(F.lt(var, 0))):
         raise ValueError("var has negative entry/entries")
     if var.shape != input.shape:
         if var.shape == input.shape[:-1]:
@@ -343,7 +324,6 @@ def gaussian_nll_loss(
             raise ValueError(
                 f"var is of incorrect size: got {list(var.shape)} for input {list(input.shape)}"
             )
-    check_reduction(reduction)
     # The floor under the variance takes no part in the gradient.
     spread = F.add(var, F.sub(F.clamp(var.detach(), eps, None), var.detach()))
     loss = F.mul(F.add(F.log(spread), F.div(_square(F.sub(input, target)), spread)), 0.5)

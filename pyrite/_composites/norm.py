@@ -14,10 +14,11 @@ from ._register import composite
 from .shape import expand, reshape
 
 
-def _per_channel(x: Tensor, ndim: int) -> Tensor:
-    """A vector shaped to multiply dim 1 of `ndim` dimensions."""
-    out: Tensor = F.reshape(x, (-1, *[1] * (ndim - 2)))
-    return out
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """Each channel times its weight, plus its bias."""
+    shape = (-1, *[1] * (x.ndim - 2))
+    x = x if weight is None else F.mul(x, F.reshape(weight, shape))
+    return x if bias is None else F.add(x, F.reshape(bias, shape))
 
 
 def _channels(name: str, input: Tensor, **vectors: Tensor | None) -> None:
@@ -35,11 +36,19 @@ def _channels(name: str, input: Tensor, **vectors: Tensor | None) -> None:
             )
 
 
+def _several(count: int, input: Tensor, what: str = "value per channel") -> None:
+    if count == 1:
+        size = list(input.shape)
+        raise ValueError(f"Expected more than 1 {what} when training, got input size {size}")
+
+
 def _update(
     running_mean: Tensor | None, running_var: Tensor | None, batch: tuple[Tensor, Tensor],
     eps: float, count: int, momentum: float, samples: int = 1,
 ) -> None:  # fmt: skip
     """Move running statistics in place towards mean and 1 / deviation of `samples` batches."""
+    if running_mean is None and running_var is None:
+        return
     with no_grad():
         mean, var = batch[0], F.sub(F.pow(batch[1], -2), eps)
         unbiased = F.mul(var, count / max(count - 1, 1))
@@ -55,13 +64,9 @@ def _normalized_by(
 ) -> Tensor:
     """Each channel with given statistics: one factor and one shift per channel."""
     scale = F.rsqrt(F.add(var, eps))
-    if weight is not None:
-        scale = F.mul(scale, weight)
+    scale = scale if weight is None else F.mul(scale, weight)
     shift = F.neg(F.mul(mean, scale))
-    if bias is not None:
-        shift = F.add(shift, bias)
-    n = input.ndim
-    out: Tensor = F.add(F.mul(input, _per_channel(scale, n)), _per_channel(shift, n))
+    out = _affine(input, scale, shift if bias is None else F.add(shift, bias))
     return out if out.dtype is input.dtype else F.cast(out, input.dtype)
 
 
@@ -78,23 +83,21 @@ def batch_norm(
     """
     if not input.array.size:
         return F.clone(input)
-    _channels(
-        "batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight,
-        bias=bias,
-    )  # fmt: skip
+    vectors = {
+        "running_mean": running_mean,
+        "running_var": running_var,
+        "weight": weight,
+        "bias": bias,
+    }
+    _channels("batch_norm", input, **vectors)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
         return _normalized_by(input, running_mean, running_var, weight, bias, eps)
     count = input.array.size // max(input.shape[1], 1)
-    if count == 1:
-        raise ValueError(
-            "Expected more than 1 value per channel when training, got input size "
-            f"{list(input.shape)}"
-        )
+    _several(count, input)
     out, mean, invstd = F.batch_norm_train(input, weight, bias, eps)
-    if running_mean is not None or running_var is not None:
-        _update(running_mean, running_var, (mean, invstd), eps, count, momentum)
+    _update(running_mean, running_var, (mean, invstd), eps, count, momentum)
     return out
 
 
@@ -119,36 +122,22 @@ def instance_norm(
     _channels("instance_norm", input, running_mean=running_mean, weight=weight, bias=bias)
     n, channels = input.shape[:2]
     rest = prod(input.shape[2:])
-    if rest == 1:
-        raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{list(input.shape)}"
-        )
+    _several(rest, input, "spatial element")
     x = reshape(input, (1, n * channels, *input.shape[2:]))
     each = [p if p is None else reshape(expand(p, (n, channels)), (-1,)) for p in (weight, bias)]
     out, mean, invstd = F.batch_norm_train(x, *each, eps)
-    if running_mean is not None or running_var is not None:
-        _update(running_mean, running_var, (mean, invstd), eps, rest, momentum, n)
+    _update(running_mean, running_var, (mean, invstd), eps, rest, momentum, n)
     return F.reshape(out, input.shape)
 
 
-@composite(public="n")
+@composite(public="fn")
 def layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
-    bias: Tensor | None = None, eps: float = 1e-5,
+    bias: Tensor | None = None, eps: float = 1e-5, cudnn_enable: bool = True,
 ) -> Tensor:  # fmt: skip
     """Normalise over the last dimensions, whose sizes are `normalized_shape`; then weight, bias."""
     shape = _normalized_shape("layer_norm", input, normalized_shape, weight, bias)
     return F.layer_norm(input, shape, weight, bias, eps)
-
-
-@composite(public="f", name="layer_norm")
-def torch_layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
-    bias: Tensor | None = None, eps: float = 1e-5, cudnn_enable: bool = True,
-) -> Tensor:  # fmt: skip
-    """`nn.functional.layer_norm`."""
-    return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
 def _normalized_shape(
@@ -191,10 +180,10 @@ def rms_norm(
     return x if weight is None else F.mul(x, weight)
 
 
-@composite(public="n")
+@composite(public="fn")
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
-    eps: float = 1e-5,
+    eps: float = 1e-5, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
     """Normalise each of `num_groups` groups of channels of each sample."""
     _channels("group_norm", input, weight=weight, bias=bias)
@@ -205,25 +194,9 @@ def group_norm(
             f"shape {list(input.shape)} and num_groups={num_groups}"
         )
     width = prod(input.shape[1:]) // num_groups
-    if n * width == 1:
-        raise ValueError(
-            "Expected more than 1 value per channel when training, got input size "
-            f"{list(input.shape)}"
-        )
+    _several(n * width, input)
     x = F.layer_norm(reshape(input, (n, num_groups, width)), (width,), None, None, eps)
-    x = F.reshape(x, input.shape)
-    if weight is not None:
-        x = F.mul(x, _per_channel(weight, x.ndim))
-    return x if bias is None else F.add(x, _per_channel(bias, x.ndim))
-
-
-@composite(public="f", name="group_norm")
-def torch_group_norm(
-    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
-    eps: float = 1e-5, cudnn_enabled: bool = True,
-) -> Tensor:  # fmt: skip
-    """`nn.functional.group_norm`."""
-    return group_norm(input, num_groups, weight, bias, eps)
+    return _affine(F.reshape(x, input.shape), weight, bias)
 
 
 @composite(public="n")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .._dtypes import finfo, float64, get_default_dtype
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import named, same_dtype
 
 # ---- arithmetic
 
@@ -54,24 +56,12 @@ def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
     return F.pow(base, power)
 
 
-@composite("fmi", out=True)
-def square(input: Tensor) -> Tensor:
-    """`input ** 2`."""
-    return F.pow(input, 2)
-
-
 @composite("fm")
 def positive(input: Tensor) -> Tensor:
     """`+input`: the tensor itself; RuntimeError for bool."""
     if input.dtype.name == "bool":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
-
-
-@composite("fmi", out=True)
-def frac(input: Tensor) -> Tensor:
-    """The fraction of each element, with its sign."""
-    return F.sub(input, F.trunc(input))
 
 
 @composite("fmi", out=True)
@@ -131,18 +121,6 @@ def sinc(input: Tensor) -> Tensor:
     return F.where(zero, 1.0, F.div(F.sin(x), x))
 
 
-@composite("fmi", out=True)
-def deg2rad(input: Tensor) -> Tensor:
-    """Degrees to radians."""
-    return F.mul(input, math.pi / 180)
-
-
-@composite("fmi", out=True)
-def rad2deg(input: Tensor) -> Tensor:
-    """Radians to degrees."""
-    return F.mul(input, 180 / math.pi)
-
-
 @composite("fm", out=True)
 def angle(input: Tensor) -> Tensor:
     """The angle in the complex plane: pi below 0, else 0."""
@@ -182,11 +160,7 @@ def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
 @composite("fmi", out=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 below 0, 1 above, `values` at 0; RuntimeError for two dtypes."""
-    if input.dtype is not values.dtype:
-        raise RuntimeError(
-            "heaviside is not yet implemented for tensors with different dtypes: got "
-            f"{input.dtype} and {values.dtype}"
-        )
+    same_dtype("heaviside", input, values)
     step = F.cast(F.gt(input, 0), input.dtype)
     return F.where(F.logical_or(F.eq(input, 0), F.isnan(input)), values, step)
 
@@ -226,11 +200,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
 
 @composite("fmi", out=True)
 def nan_to_num(
-    input: Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
+    input: Tensor, nan: float | None = None, posinf: float | None = None,
     neginf: float | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the dtype's limits)."""
     if not input.dtype.is_floating_point:
         return F.clone(input)
@@ -241,18 +213,6 @@ def nan_to_num(
 
 
 # ---- tests
-
-
-@composite("fm", out=True)
-def isposinf(input: Tensor) -> Tensor:
-    """Where an element is infinity."""
-    return F.eq(input, math.inf)
-
-
-@composite("fm", out=True)
-def isneginf(input: Tensor) -> Tensor:
-    """Where an element is minus infinity."""
-    return F.eq(input, -math.inf)
 
 
 @composite("fm")
@@ -266,7 +226,7 @@ def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Tensor:
     """Where `abs(input - other) <= atol + rtol * abs(other)`; RuntimeError for two dtypes."""
-    _same_dtype("isclose", input, other)
+    same_dtype("isclose", input, other)
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"rtol and atol must not be negative, got {rtol} and {atol}")
     close = F.eq(input, other)
@@ -290,13 +250,19 @@ def allclose(
 @composite("fm")
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements; RuntimeError for two dtypes."""
-    _same_dtype("equal", input, other)
+    same_dtype("equal", input, other)
     return input.shape == other.shape and bool(F.all(F.eq(input, other)))
 
 
-def _same_dtype(name: str, input: Tensor, other: Tensor) -> None:
-    if input.dtype is not other.dtype:
-        raise RuntimeError(
-            f"{name}: expected both tensors to have one dtype, got {input.dtype} and "
-            f"{other.dtype}; convert one with .to(dtype)"
-        )
+# ---- one expression of one tensor: where it is public, the function, what it gives
+
+_UNARY: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
+    "square": ("fmi", lambda input: F.pow(input, 2), "`input ** 2`."),
+    "frac": ("fmi", lambda input: F.sub(input, F.trunc(input)), "The fraction, with its sign."),
+    "deg2rad": ("fmi", lambda input: F.mul(input, math.pi / 180), "Degrees to radians."),
+    "rad2deg": ("fmi", lambda input: F.mul(input, 180 / math.pi), "Radians to degrees."),
+    "isposinf": ("fm", lambda input: F.eq(input, math.inf), "Where an element is infinity."),
+    "isneginf": ("fm", lambda input: F.eq(input, -math.inf), "Where an element is -infinity."),
+}
+for _name, (_public, _function, _doc) in _UNARY.items():
+    named(_function, _name, _public, _doc, out=True)

@@ -15,21 +15,23 @@ from .shape import reshape
 Indexed = tuple[Tensor, Tensor]
 
 
+def _steps(name: str, n: int, kernel: Any, stride: Any, padding: Any) -> tuple[Sizes, ...]:
+    """Kernel, stride (the kernel's size by default) and padding per dimension."""
+    stride = kernel if stride is None or stride in ((), []) else stride
+    rows = (("kernel_size", kernel), ("stride", stride), ("padding", padding))
+    return tuple([per_dim(name, argument, value, n) for argument, value in rows])
+
+
 def _window(
     name: str, input: Tensor, n: int, kernel: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
 ) -> tuple[Sizes, Sizes, Sizes, Sizes]:  # fmt: skip
     """Kernel, stride, padding and dilation per dimension, checked as torch checks them."""
-    kernel = per_dim(name, "kernel_size", kernel, n)
-    stride = kernel if stride is None or stride in ((), []) else per_dim(name, "stride", stride, n)
-    padding = per_dim(name, "padding", padding, n)
+    kernel, stride, padding = _steps(name, n, kernel, stride, padding)
     dilation = per_dim(name, "dilation", dilation, n)
-    if min(kernel) <= 0:
-        raise RuntimeError(f"{name}: kernel_size should be greater than zero, but got {kernel}")
-    if min(stride) <= 0:
-        raise RuntimeError(f"{name}: stride should be greater than zero, but got {stride}")
-    if min(dilation) <= 0:
-        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {dilation}")
+    for what, value in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+        if min(value) <= 0:
+            raise RuntimeError(f"{name}: {what} should be greater than zero, but got {value}")
     if min(padding) < 0:
         raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {padding}")
     if any(2 * p > d * (k - 1) + 1 for p, k, d in zip(padding, kernel, dilation, strict=True)):
@@ -63,18 +65,27 @@ def _max_pool(
     x = batched(name, input, n)
     _filled(name, x)
     window = _window(name, x, n, kernel_size, stride, padding, dilation, ceil_mode)
-    if n == 1:  # as rows of height 1
-        x = reshape(x, (*x.shape[:2], 1, x.shape[2]))
-        window = tuple([(fill, *v) for fill, v in zip((1, 1, 0, 1), window, strict=True)])
+    x, window = _planes(x, window)
     if n == 3 or return_indices:
         op = F.max_pool3d if n == 3 else F.max_pool2d_with_indices
         results = tuple(op(x, *window, ceil_mode))
     else:
         results = (F.max_pool2d(x, *window, ceil_mode),)
-    if n == 1:
-        results = tuple([F.reshape(r, (*r.shape[:2], r.shape[3])) for r in results])
-    results = tuple([unbatched(r, input) for r in results])
+    results = tuple([_result(r, input, n) for r in results])
     return results if return_indices else results[0]
+
+
+def _planes(x: Tensor, window: tuple[Sizes, ...]) -> tuple[Tensor, tuple[Sizes, ...]]:
+    """A pooling over one dimension as one over planes of height 1."""
+    if x.ndim > 3:
+        return x, window
+    x = reshape(x, (*x.shape[:2], 1, x.shape[2]))
+    return x, tuple([(fill, *v) for fill, v in zip((1, 1, 0, 1), window)])
+
+
+def _result(out: Tensor, like: Tensor, n: int) -> Tensor:
+    """The result of `_planes` with the dimensions of the call's input."""
+    return unbatched(F.reshape(out, (*out.shape[:2], out.shape[3])) if n == 1 else out, like)
 
 
 def _avg_pool(
@@ -87,44 +98,9 @@ def _avg_pool(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     window = _window(name, x, n, kernel_size, stride, padding, 1, ceil_mode)[:3]
-    if n == 1:
-        x = reshape(x, (*x.shape[:2], 1, x.shape[2]))
-        window = tuple([(fill, *v) for fill, v in zip((1, 1, 0), window, strict=True)])
+    x, window = _planes(x, window)
     out = F.avg_pool2d(x, *window, ceil_mode, count_include_pad, divisor_override)
-    if n == 1:
-        out = F.reshape(out, (*out.shape[:2], out.shape[3]))
-    return unbatched(out, input)
-
-
-@composite(public="fn")
-def avg_pool1d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:  # fmt: skip
-    """Mean of each window of (batch, channels, length)."""
-    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
-
-
-@composite(public="n", out=True)
-def avg_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """Mean of each window of (batch, channels, h, w)."""
-    return _avg_pool(
-        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-
-
-@composite(public="n", out=True)
-def avg_pool3d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """Mean of each window of (batch, channels, d, h, w)."""
-    return _avg_pool(
-        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    return _result(out, input, n)
 
 
 # ---- adaptive: each output covers [floor(i n / m), ceil((i + 1) n / m)) of n elements
@@ -158,17 +134,12 @@ def _adaptive(name: str, input: Tensor, output_size: Any, n: int) -> tuple[Tenso
 
 def _even(x: Tensor, sizes: Sizes) -> Sizes | None:
     """The window size if the outputs divide the input evenly."""
-    spatial = x.shape[2:]
-    if all(m and k % m == 0 for k, m in zip(spatial, sizes, strict=True)):
-        return tuple([k // m for k, m in zip(spatial, sizes, strict=True)])
-    return None
+    rows = [(k // m, k % m) if m else (0, 1) for k, m in zip(x.shape[2:], sizes, strict=True)]
+    return None if any(rest for _, rest in rows) else tuple([size for size, _ in rows])
 
 
 def _join(x: Tensor, parts: list[Tensor], dim: int) -> Tensor:
-    out: Tensor = (
-        F.cat(parts, dim) if parts else F.slice(x, (*[slice(None)] * dim, slice(0, 0)))
-    )  # fmt: skip
-    return out
+    return F.cat(parts, dim) if parts else F.slice(x, (*[slice(None)] * dim, slice(0, 0)))
 
 
 def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
@@ -203,23 +174,69 @@ def _adaptive_max(n: int, input: Tensor, output_size: Any) -> Indexed:
     return unbatched(x, input), unbatched(place, input)
 
 
+def _unpool(n: int) -> None:
+    """`max_unpool{n}d`."""
+    name = f"max_unpool{n}d"
+
+    def max_unpool(
+        input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+        output_size: Any = None,
+    ) -> Tensor:  # fmt: skip
+        if indices.shape != input.shape:
+            raise RuntimeError(
+                "Expected shape of indices to be same as that of the input tensor "
+                f"({list(input.shape)}) but got indices tensor with shape: {list(indices.shape)}"
+            )
+        x, places = batched(name, input, n), batched(name, indices, n)
+        kernel, stride, pad = _steps(name, n, kernel_size, stride, padding)
+        rows = zip(x.shape[2:], kernel, stride, pad, strict=True)
+        sizes = tuple([(m - 1) * s + k - 2 * p for m, k, s, p in rows])
+        if output_size is not None:
+            wanted = tuple(output_size)[-n:]
+            if any(abs(w - m) >= s for w, m, s in zip(wanted, sizes, stride, strict=True)):
+                raise ValueError(
+                    f"invalid output_size {list(output_size)}: each size must be less than the "
+                    f"stride {stride} away from the default {list(sizes)}"
+                )
+            sizes = wanted
+        where = places.array
+        if where.size and not 0 <= where.min().item() <= where.max().item() < prod(sizes):
+            raise RuntimeError(
+                f"Found an invalid max index: indices must lie in [0, {prod(sizes)}) for an output "
+                f"of size {list(sizes)}"
+            )
+        lead = tuple(x.shape[:2])
+        flat = F.full((*lead, prod(sizes)), 0.0, x.dtype, device=x.device)
+        rows = [reshape(t, (*lead, prod(x.shape[2:]))) for t in (places, x)]
+        return unbatched(F.reshape(F.scatter(flat, 2, *rows), (*lead, *sizes)), input)
+
+    named(max_unpool, name, "n", "Values at their places in the plane, zeros elsewhere.")
+
+
 def _public(n: int) -> None:
     """The functions of `n` dimensions under torch's names."""
     over = f"over the last {n} dimensions of (batch, channels, ...)"
+
+    def avg_pool(
+        input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+        ceil_mode: bool = False, count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        how = (ceil_mode, count_include_pad, divisor_override)
+        return _avg_pool(n, input, kernel_size, stride, padding, *how)
 
     def max_pool(
         input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False, return_indices: bool = False,
     ) -> Any:  # fmt: skip
-        return _max_pool(
-            n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        )
+        window = (kernel_size, stride, padding, dilation)
+        return _max_pool(n, input, *window, ceil_mode, return_indices)
 
     def with_indices(
         input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False, return_indices: bool = True,
     ) -> Any:  # fmt: skip
-        return _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+        return max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
         return _adaptive_avg(n, input, output_size)
@@ -227,12 +244,6 @@ def _public(n: int) -> None:
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         results = _adaptive_max(n, input, output_size)
         return results if return_indices else results[0]
-
-    def max_unpool(
-        input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
-        output_size: Any = None,
-    ) -> Tensor:  # fmt: skip
-        return _max_unpool(n, input, indices, kernel_size, stride, padding, output_size)
 
     def lp_pool(
         input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None,
@@ -246,6 +257,7 @@ def _public(n: int) -> None:
 
     top, place = "fn" if n == 1 else "n", "its place in the plane"
     for function, name, public, doc in (
+        (avg_pool, "avg_pool", top, f"Mean of each window {over}."),
         (max_pool, "max_pool", "fn",
          f"Maximum of each window {over}; `return_indices`: also {place}."),
         (with_indices, "max_pool{}_with_indices", top,
@@ -254,51 +266,15 @@ def _public(n: int) -> None:
          f"Mean {over}, cut into `output_size` parts."),
         (adaptive_max_pool, "adaptive_max_pool", "n",
          f"Maximum {over}, cut into `output_size` parts; `return_indices`: also {place}."),
-        (max_unpool, "max_unpool", "n", f"Values at their places {over}, zeros elsewhere."),
         (lp_pool, "lp_pool", "n", f"(sum x**p)**(1/p) of each window {over}."),
     ):  # fmt: skip
         full = name.format(f"{n}d") if "{}" in name else f"{name}{n}d"
-        named(function, full, public, doc)
+        named(function, full, public, doc, out=function is avg_pool and n > 1)
 
 
 for _n in (1, 2, 3):
     _public(_n)
-
-
-def _max_unpool(
-    n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any,
-    output_size: Any,
-) -> Tensor:  # fmt: skip
-    name = f"max_unpool{n}d"
-    if indices.shape != input.shape:
-        raise RuntimeError(
-            "Expected shape of indices to be same as that of the input tensor "
-            f"({list(input.shape)}) but got indices tensor with shape: {list(indices.shape)}"
-        )
-    x, places = batched(name, input, n), batched(name, indices, n)
-    kernel = per_dim(name, "kernel_size", kernel_size, n)
-    stride = kernel if stride is None or stride in ((), []) else per_dim(name, "stride", stride, n)
-    pad = per_dim(name, "padding", padding, n)
-    rows = zip(x.shape[2:], kernel, stride, pad, strict=True)
-    sizes = tuple([(m - 1) * s + k - 2 * p for m, k, s, p in rows])
-    if output_size is not None:
-        wanted = tuple(output_size)[-n:]
-        if any(abs(w - m) >= s for w, m, s in zip(wanted, sizes, stride, strict=True)):
-            raise ValueError(
-                f"invalid output_size {list(output_size)}: each size must be less than the stride "
-                f"{stride} away from the default {list(sizes)}"
-            )
-        sizes = wanted
-    where = places.array
-    if where.size and not 0 <= where.min().item() <= where.max().item() < prod(sizes):
-        raise RuntimeError(
-            f"Found an invalid max index: indices must lie in [0, {prod(sizes)}) for an output of "
-            f"size {list(sizes)}"
-        )
-    lead = tuple(x.shape[:2])
-    flat = F.full((*lead, prod(sizes)), 0.0, x.dtype, device=x.device)
-    rows = [reshape(t, (*lead, prod(x.shape[2:]))) for t in (places, x)]
-    return unbatched(F.reshape(F.scatter(flat, 2, *rows), (*lead, *sizes)), input)
+    _unpool(_n)
 
 
 @composite(public="f", name="adaptive_max_pool1d")

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import backends
-from .._dtypes import as_dtype, bool_, finfo, float64, get_default_dtype, iinfo, int64
+from .._dtypes import bool_, finfo, float64, get_default_dtype, iinfo, int64
 from .._dtypes import dtype as dtype_
-from .._inplace import check_writable, write_back, write_out
+from .._inplace import check_writable, write_back
 from .._tensor import F, Tensor
 from ..random import Generator, current_generator
 from ._register import composite
-from .create import finish, sizes
+from ._shapes import named
+from .create import factory, lengths, like, tensor_input
 
 # Whole numbers up to 2**digits are exact in a floating type.
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -43,14 +44,6 @@ def _integer(name: str, argument: str, value: Any) -> int:
         raise TypeError(f"{name}(): argument '{argument}' must be int, not {kind}") from None
 
 
-def _size(name: str, size: Any) -> tuple[int, ...]:
-    """The shape that a `size` argument, one tuple, gives."""
-    if isinstance(size, tuple | list):
-        return sizes((size,))
-    kind = type(size).__name__
-    raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {kind}")
-
-
 def _floating(name: str, dtype: dtype_) -> dtype_:
     if not dtype.is_floating_point:
         raise RuntimeError(
@@ -60,78 +53,30 @@ def _floating(name: str, dtype: dtype_) -> dtype_:
     return dtype
 
 
-def _target(
-    name: str, out: Tensor | None, dtype: dtype_ | None, device: Any, default: dtype_
-) -> tuple[dtype_, Any]:
-    """The dtype and device of a factory's result."""
-    if out is None:
-        return default if dtype is None else as_dtype(dtype), device
-    if dtype is not None and out.dtype is not dtype:
-        raise RuntimeError(
-            f"{name}(): dtype {dtype} does not match dtype of out parameter ({out.dtype})"
-        )
-    return out.dtype, out.device
-
-
-def _finish(name: str, result: Tensor, out: Tensor | None, requires_grad: bool) -> Tensor:
-    return finish(result if out is None else write_out(name, result, out), requires_grad)
-
-
-def _like(input: Any, name: str, dtype: Any = None, device: Any = None) -> dict[str, Any]:
-    """Size, dtype and device of `input` unless given."""
-    if not isinstance(input, Tensor):
-        kind = type(input).__name__
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
-    return {
-        "size": tuple(input.shape),
-        "dtype": input.dtype if dtype is None else dtype,
-        "device": input.device if device is None else device,
-    }
-
-
-def _continuous(name: str, op: str, what: str) -> list[Callable[..., Tensor]]:
+def _continuous(name: str, op: str, what: str) -> tuple[Callable[..., Tensor], ...]:
     """Define `rand` and `rand_like`, or `randn` and `randn_like`."""
 
-    def factory(
+    def make(
         *shape: Any, size: Sequence[int] | None = None, generator: Generator | None = None,
-        out: Tensor | None = None, dtype: dtype_ | None = None, layout: Any = None,
-        device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+        dtype: dtype_ | None = None, device: Any = None,
     ) -> Tensor:  # fmt: skip
-        if shape == () and size is None:
-            raise TypeError(f"{name}() missing 1 required positional argument: 'size'")
-        lengths = sizes(shape) if size is None else _size(name, size)
-        kind, place = _target(name, out, dtype, device, get_default_dtype())
-        _floating(name, kind)
-        result = getattr(F, op)(lengths, kind, *_call(name, generator), device=place)
-        return _finish(name, result, out, requires_grad)
+        size, kind = lengths(name, shape, size), _floating(name, dtype or get_default_dtype())
+        return getattr(F, op)(size, kind, *_call(name, generator), device=device)
 
-    def like(
-        input: Tensor, *, generator: Generator | None = None, dtype: dtype_ | None = None,
-        layout: Any = None, device: Any = None, pin_memory: bool = False,
-        requires_grad: bool = False, memory_format: Any = None,
-    ) -> Tensor:  # fmt: skip
-        given = _like(input, f"{name}_like", dtype, device)
-        return factory(generator=generator, requires_grad=requires_grad, **given)
-
-    for function, called, text in (
-        (factory, name, f"{what} of a shape given as ints or as one tuple."),
-        (like, f"{name}_like", f"{what} with the shape, dtype and device of `input`."),
-    ):
-        function.__name__ = function.__qualname__ = called
-        function.__doc__ = text + " RuntimeError for a dtype that is not floating."
-        composite(public="f", name=called)(function)
-    return [factory, like]
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"{what} of a shape given as ints or as one tuple; RuntimeError for integers."
+    made = factory(make)
+    return made, like(name, made, what)
 
 
 rand, rand_like = _continuous("rand", "uniform", "Uniform numbers in [0, 1)")
 randn, randn_like = _continuous("randn", "normal", "Standard normal numbers")
 
 
-@composite(public="f")
+@factory
 def randint(
     low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None,
-    out: Tensor | None = None, dtype: dtype_ | None = None, layout: Any = None,
-    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    dtype: dtype_ | None = None, device: Any = None,
 ) -> Tensor:  # fmt: skip
     """Integers in [low, high) of shape `size`; `randint(high, size)` starts at 0.
 
@@ -141,21 +86,15 @@ def randint(
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    kind, place = _target("randint", out, dtype, device, int64)
-    bounds, shape = _bounds("randint", kind, low, high), _size("randint", size)
-    result = F.integers(shape, kind, *_call("randint", generator), *bounds, device=place)
-    return _finish("randint", result, out, requires_grad)
+    kind = dtype or int64
+    bounds, shape = _bounds("randint", kind, low, high), lengths("randint", (), size)
+    return F.integers(shape, kind, *_call("randint", generator), *bounds, device=device)
 
 
-@composite(public="f")
-def randint_like(
-    input: Tensor, low: Any = 0, high: Any = None, *, generator: Generator | None = None,
-    dtype: dtype_ | None = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
-    requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
-    """`randint` with the shape, dtype and device of `input`; one bound is `high`."""
-    given = _like(input, "randint_like", dtype, device)
-    return randint(low, high, generator=generator, requires_grad=requires_grad, **given)
+randint_like = like(
+    "randint", lambda size, *bounds, **options: randint(*bounds, size=size, **options),
+    "Integers in [low, high), or below the one bound given,",
+)  # fmt: skip
 
 
 def _bounds(name: str, dtype: dtype_, low: Any, high: Any) -> tuple[int, int]:
@@ -182,31 +121,30 @@ def _limits(dtype: dtype_) -> tuple[int, int]:
     if dtype.is_floating_point:
         most = int(finfo(dtype).max)
         return max(-most, -(1 << 63)), min(most, (1 << 63) - 1)
-    info = iinfo(dtype)
-    return info.min, info.max
+    return iinfo(dtype).min, iinfo(dtype).max
 
 
-@composite(public="f")
+def _most(dtype: dtype_) -> int:
+    """The largest integer up to which a dtype holds all."""
+    return 1 << _DIGITS[dtype.name] if dtype.is_floating_point else _limits(dtype)[1]
+
+
+@factory
 def randperm(
-    n: int, *, generator: Generator | None = None, out: Tensor | None = None,
-    dtype: dtype_ | None = None, layout: Any = None, device: Any = None,
-    requires_grad: bool = False, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+    n: int, *, generator: Generator | None = None, dtype: dtype_ | None = None, device: Any = None
+) -> Tensor:
     """The integers 0 to n - 1 in random order (default int64)."""
-    (n,) = sizes((_integer("randperm", "n", n),))
-    kind, place = _target("randperm", out, dtype, device, int64)
-    most = 1 << _DIGITS[kind.name] if kind.is_floating_point else _limits(kind)[1]
-    if n - 1 > most:
-        raise RuntimeError(f"n cannot be greater than {most + 1} for {kind}, got {n}")
-    result = F.permutation(n, kind, *_call("randperm", generator), device=place)
-    return _finish("randperm", result, out, requires_grad)
+    (n,) = lengths("randperm", (_integer("randperm", "n", n),))
+    kind = dtype or int64
+    if n - 1 > _most(kind):
+        raise RuntimeError(f"n cannot be greater than {_most(kind) + 1} for {kind}, got {n}")
+    return F.permutation(n, kind, *_call("randperm", generator), device=device)
 
 
-@composite(public="f")
+@factory
 def normal(
     mean: Tensor | float, std: Tensor | float = 1.0, size: Any = None, *,
-    generator: Generator | None = None, out: Tensor | None = None, dtype: dtype_ | None = None,
-    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    generator: Generator | None = None, dtype: dtype_ | None = None, device: Any = None,
 ) -> Tensor:  # fmt: skip
     """Normal numbers: one per element of the tensors `mean` and `std`, or of shape `size`.
 
@@ -222,13 +160,10 @@ def normal(
         )
     _check_deviation(std)
     if tensors:
-        return _finish("normal", _around(mean, std, tensors, generator), out, False)
-    kind, place = _target("normal", out, dtype, device, get_default_dtype())
-    shape, call = _size("normal", size), _call("normal", generator)
-    result = F.normal(
-        shape, _floating("normal", kind), *call, float(mean), float(std), device=place
-    )
-    return _finish("normal", result, out, requires_grad)
+        return _around(mean, std, tensors, generator)
+    shape, kind = lengths("normal", (), size), _floating("normal", dtype or get_default_dtype())
+    call = _call("normal", generator)
+    return F.normal(shape, kind, *call, float(mean), float(std), device=device)
 
 
 def _around(mean: Any, std: Any, tensors: list[Tensor], generator: Generator | None) -> Tensor:
@@ -267,7 +202,7 @@ def bernoulli(
 
     The result has the shape and dtype of `input`. RuntimeError for a probability outside [0, 1].
     """
-    _like(input, "bernoulli")
+    tensor_input("bernoulli", input)
     return _chance("bernoulli", input if p is None else p, input, generator)
 
 
@@ -281,7 +216,7 @@ def multinomial(
     Weights need not sum to 1. RuntimeError for negative, infinite or all-zero weights, and for
     more samples than categories without replacement.
     """
-    _like(input, "multinomial")
+    tensor_input("multinomial", input)
     num_samples = _integer("multinomial", "num_samples", num_samples)
     if not input.dtype.is_floating_point:
         raise RuntimeError(
@@ -306,12 +241,28 @@ def multinomial(
 # ---- in place
 
 
-def _fill(self: Tensor, name: str, op: str, generator: Any, *attributes: Any) -> Tensor:
-    """Overwrite `self` with the draws of `op`; its history ends here, as in torch."""
-    check_writable(self)
-    call = _call(name, generator)
-    draws = getattr(F, op)(tuple(self.shape), self.dtype, *call, *attributes, device=self.device)
-    return write_back(self, draws, name)
+def _filler(op: str, floating: bool = True) -> Callable[..., Any]:
+    """Register a method that overwrites a tensor with the draws of `op`; its history ends there.
+
+    The decorated function checks the method's arguments and gives the attributes of `op`.
+    """
+
+    def define(attributes: Callable[..., tuple[Any, ...]]) -> Callable[..., Tensor]:
+        name = attributes.__name__
+
+        def method(
+            self: Tensor, *args: Any, generator: Generator | None = None, **kwargs: Any
+        ) -> Tensor:
+            check_writable(self)
+            kind = _floating(name, self.dtype) if floating else self.dtype
+            given = attributes(self, *args, **kwargs)
+            call = _call(name, generator)
+            draws = getattr(F, op)(tuple(self.shape), kind, *call, *given, device=self.device)
+            return write_back(self, F.exp(draws) if name == "log_normal_" else draws, name)
+
+        return named(method, name, "m", attributes.__doc__ or "")
+
+    return define
 
 
 def _number(name: str, argument: str, value: Any) -> float:
@@ -326,13 +277,11 @@ def _positive(name: str, argument: str, value: Any) -> float:
     return _number(name, argument, value)
 
 
-@composite(public="m", name="uniform_")
-def uniform_(
-    self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
+@_filler("uniform")
+def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0) -> tuple[float, ...]:
     """Fill with uniform numbers in [from_, to)."""
     low, high = _number("uniform_", "from", from_), _number("uniform_", "to", to)
-    most = finfo(_floating("uniform_", self.dtype)).max
+    most = finfo(self.dtype).max
     for text, value in (("from", low), ("to", high)):
         if not abs(value) <= most:
             raise RuntimeError(f"{text} is out of bounds for {self.dtype}: uniform_() got {value}")
@@ -341,76 +290,54 @@ def uniform_(
             f"uniform_ expects to return a [from, to) range with to - from in [0, {most:g}], but "
             f"found from={low} and to={high}"
         )
-    return _fill(self, "uniform_", "uniform", generator, low, high)
+    return low, high
 
 
-@composite(public="m", name="normal_")
-def normal_(
-    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
+@_filler("normal")
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0) -> tuple[float, ...]:
     """Fill with normal numbers of the given mean and standard deviation."""
-    _floating("normal_", self.dtype)
     mean, std = _number("normal_", "mean", mean), _number("normal_", "std", std)
     _check_deviation(std)
-    return _fill(self, "normal_", "normal", generator, mean, std)
+    return mean, std
 
 
-@composite(public="m", name="exponential_")
-def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+@_filler("exponential")
+def exponential_(self: Tensor, lambd: float = 1.0) -> tuple[float, ...]:
     """Fill with exponential numbers of rate `lambd`."""
-    _floating("exponential_", self.dtype)
-    rate = _positive("exponential_", "lambda", lambd)
-    return _fill(self, "exponential_", "exponential", generator, rate)
+    return (_positive("exponential_", "lambda", lambd),)
 
 
-@composite(public="m", name="cauchy_")
-def cauchy_(
-    self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
+@_filler("cauchy")
+def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0) -> tuple[float, ...]:
     """Fill with Cauchy numbers."""
-    _floating("cauchy_", self.dtype)
-    place, scale = _number("cauchy_", "median", median), _positive("cauchy_", "sigma", sigma)
-    return _fill(self, "cauchy_", "cauchy", generator, place, scale)
+    return _number("cauchy_", "median", median), _positive("cauchy_", "sigma", sigma)
 
 
-@composite(public="m", name="log_normal_")
-def log_normal_(
-    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
-) -> Tensor:
+@_filler("normal")
+def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0) -> tuple[float, ...]:
     """Fill with exp of normal numbers; exp is the backend's, equal on all within its rounding."""
-    check_writable(self)
-    kind = _floating("log_normal_", self.dtype)
-    mean, std = _number("log_normal_", "mean", mean), _positive("log_normal_", "std", std)
-    call = _call("log_normal_", generator)
-    draws = F.normal(tuple(self.shape), kind, *call, mean, std, device=self.device)
-    return write_back(self, F.exp(draws), "log_normal_")
+    return _number("log_normal_", "mean", mean), _positive("log_normal_", "std", std)
 
 
-@composite(public="m", name="geometric_")
-def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+@_filler("geometric", floating=False)
+def geometric_(self: Tensor, p: float) -> tuple[float, ...]:
     """Fill with the number of trials up to the first success of probability p: 1, 2, ..."""
     if not 0.0 < p < 1.0:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
-    return _fill(self, "geometric_", "geometric", generator, _number("geometric_", "p", p))
+    return (_number("geometric_", "p", p),)
 
 
-@composite(public="m", name="random_")
-def random_(
-    self: Tensor, from_: Any = None, to: Any = ..., *, generator: Generator | None = None
-) -> Tensor:
+@_filler("integers", floating=False)
+def random_(self: Tensor, from_: Any = None, to: Any = ...) -> tuple[int, ...]:
     """Fill with integers: `random_(to)` in [0, to), `random_(from, to)` in [from, to).
 
     Without bounds, or with `to` None, up to the dtype's largest value; for floating types up to
     2**digits, below which all integers are exact.
     """
-    kind = self.dtype
-    most = 1 << _DIGITS[kind.name] if kind.is_floating_point else _limits(kind)[1]
     if to is ...:  # no bound, or the upper one alone
         from_, to = 0, from_
-    low, high = _bounds(
-        "random_", kind, 0 if from_ is None else from_, most + 1 if to is None else to
-    )
-    return _fill(self, "random_", "integers", generator, low, high)
+    to = _most(self.dtype) + 1 if to is None else to
+    return _bounds("random_", self.dtype, 0 if from_ is None else from_, to)
 
 
 @composite(public="m", name="bernoulli_")

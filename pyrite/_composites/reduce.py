@@ -11,19 +11,20 @@ from .._dtypes import dtype as dtype_
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import named
 
 Dims: TypeAlias = int | Sequence[int] | None
 
 
-def named(name: str, *fields: str) -> Any:
+def result_type(name: str, *fields: str) -> Any:
     """The type of a result in parts, under the function's name."""
     return namedtuple(name, fields)
 
 
 MAX, MIN, CUMMAX, CUMMIN = (
-    named(name, "values", "indices") for name in ("max", "min", "cummax", "cummin")
+    result_type(name, "values", "indices") for name in ("max", "min", "cummax", "cummin")
 )
-AMINMAX = named("aminmax", "min", "max")
+AMINMAX = result_type("aminmax", "min", "max")
 
 
 def pick(
@@ -137,51 +138,35 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 # ---- spread
 
 
-def _spread(op: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
-    """The older form with `unbiased`, also as the first argument, and the newer one."""
-    if isinstance(dim, bool):
-        unbiased, dim = dim, None
-    if correction is None:
-        correction = 1 if unbiased is None else int(unbiased)
-    return getattr(F, op)(input, dim, correction, keepdim)
+def _spread(op: str, doc: str) -> None:
+    """`var` and `std`, each alone and with the mean.
+
+    The older form has `unbiased`, also as the first argument, the newer one `correction`.
+    """
+
+    def spread(
+        input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+        *, correction: float | None = None,
+    ) -> Tensor:  # fmt: skip
+        if isinstance(dim, bool):
+            unbiased, dim = dim, None
+        if correction is None:
+            correction = 1 if unbiased is None else int(unbiased)
+        return getattr(F, op)(input, dim, correction, keepdim)
+
+    def with_mean(
+        input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+        *, correction: float | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        out = spread(input, dim, unbiased, keepdim, correction=correction)
+        return out, F.mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+    named(spread, op, "fm", f"{doc} over `dim`, with n - `correction` (default 1).", out=True)
+    named(with_mean, f"{op}_mean", "f", f"{doc} and mean over `dim`.")
 
 
-@composite(out=True)
-def var(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
-    *, correction: float | None = None,
-) -> Tensor:  # fmt: skip
-    """The variance over `dim`, divided by n - `correction` (default 1)."""
-    return _spread("var", input, dim, unbiased, keepdim, correction)
-
-
-@composite(out=True)
-def std(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
-    *, correction: float | None = None,
-) -> Tensor:  # fmt: skip
-    """The standard deviation over `dim`, with n - `correction` (default 1)."""
-    return _spread("std", input, dim, unbiased, keepdim, correction)
-
-
-@composite("f")
-def var_mean(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
-    *, correction: float | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Variance and mean over `dim`."""
-    out = _spread("var", input, dim, unbiased, keepdim, correction)
-    return out, F.mean(input, None if isinstance(dim, bool) else dim, keepdim)
-
-
-@composite("f")
-def std_mean(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
-    *, correction: float | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Standard deviation and mean over `dim`."""
-    out = _spread("std", input, dim, unbiased, keepdim, correction)
-    return out, F.mean(input, None if isinstance(dim, bool) else dim, keepdim)
+_spread("var", "Variance")
+_spread("std", "Standard deviation")
 
 
 # ---- norms

@@ -12,6 +12,7 @@ from .._errors import wrap_dim
 from .._inplace import check_writable, write_back
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import same_dtype
 from .shape import reshape
 
 # An op that writes at indices, the tensor (or a view of all of it), and the other arguments.
@@ -99,23 +100,14 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def _source(name: str, self: Tensor, source: Tensor, dim: int, index: Tensor) -> Tensor:
     """The source of index_add and index_copy, with at least one dimension, checked."""
-    if source.dtype is not self.dtype:
-        raise RuntimeError(
-            f"{name}(): self ({self.dtype}) and source ({source.dtype}) must have the same scalar "
-            "type"
-        )
+    same_dtype(name, self, source)
     x = source if source.array.ndim else F.view(source, (1,))
-    count = index.array.size
-    mine, its = self.array.shape or (1,), x.array.shape
-    if len(mine) != len(its) or mine[:dim] + mine[dim + 1 :] != its[:dim] + its[dim + 1 :]:
+    wanted = list(self.array.shape or (1,))
+    wanted[dim] = index.array.size
+    if list(x.array.shape) != wanted:
         raise RuntimeError(
-            "source tensor shape must match self tensor shape, excluding the specified dimension. "
-            f"Got self.shape = {list(self.shape)} source.shape = {list(source.shape)}"
-        )
-    if its[dim] != count:
-        raise RuntimeError(
-            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): "
-            f"({its[dim]}), for dim: {dim}"
+            f"{name}(): source tensor shape must match self tensor shape {list(self.shape)}, with "
+            f"the number of indices in dim {dim}: expected {wanted}, got {list(source.shape)}"
         )
     return x
 
@@ -177,11 +169,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 def _cropped(name: str, src: Tensor, index: Tensor, self: Tensor) -> Tensor:
     """The part of `src` that belongs to the index."""
-    if src.dtype is not self.dtype:
-        raise RuntimeError(
-            f"{name}(): Expected self.dtype to be equal to src.dtype, got {self.dtype} and "
-            f"{src.dtype}"
-        )
+    same_dtype(name, self, src)
     shape, have = index.array.shape, src.array.shape
     if not index.array.size:
         return F.blank(src, ())
@@ -232,9 +220,7 @@ def scatter_reduce(
     `include_self=False` leaves the input's own values out where anything is folded in.
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(
-            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
-        )
+        raise RuntimeError(f"reduce must be one of sum, prod, mean, amax and amin, got {reduce!r}")
     src = _cropped("scatter_reduce", src, index, input)
     if not index.array.size:
         return F.clone(input)
@@ -292,10 +278,6 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"put_(): Expected source and index to have the same number of elements, but got "
             f"source.numel() = {source.array.size}, index.numel() = {index.array.size}"
         )
-    if source.dtype is not input.dtype:
-        raise RuntimeError(
-            "put_(): self and source expected to have the same dtype, but got self.dtype = "
-            f"{input.dtype} and source.dtype = {source.dtype}"
-        )
+    same_dtype("put_", input, source)
     at = [reshape(index, -1)]
     return "index_put", reshape(input, -1), (reshape(source, -1), at, (0,), accumulate)

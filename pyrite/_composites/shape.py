@@ -15,6 +15,7 @@ from .._inplace import reshape_in_place, resize
 from .._storage import base_of, storage_of
 from .._tensor import F, Size, Tensor
 from ._register import composite
+from ._shapes import named
 
 Dim = int | Sequence[int]
 
@@ -125,10 +126,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
             f"unflatten: Provided sizes {list(given)} don't multiply up to the size of dim {d} "
             f"({shape[d]}) in the input tensor"
         )
-    return F.view(
-        input,
-        (*shape[:d], *[shape[d] // known if n == -1 else n for n in given], *shape[d + 1 :]),
-    )
+    given = tuple([shape[d] // known if n == -1 else n for n in given])
+    return F.view(input, (*shape[:d], *given, *shape[d + 1 :]))
 
 
 @composite()
@@ -225,15 +224,11 @@ def adjoint(input: Tensor) -> Tensor:
 def movedim(input: Tensor, source: Dim, destination: Dim) -> Tensor:
     """Dimensions moved from `source` to `destination`, the others in order."""
     old, new = dims_of(input, source), dims_of(input, destination)
-    if len(old) != len(new):
+    if not len(set(old)) == len(set(new)) == len(old) == len(new):
         raise RuntimeError(
-            "movedim: Invalid source or destination dims: source ("
-            f"{list(old)} dims) should contain the same number of dims as destination "
-            f"({list(new)} dims)"
+            "movedim: Invalid source or destination dims: expected the same number of dims and no "
+            f"repeated dim, got source {list(old)} and destination {list(new)}"
         )
-    for name, dims in (("source", old), ("destination", new)):
-        if len(set(dims)) != len(dims):
-            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
     order = [d for d in range(input.array.ndim) if d not in old]
     for d, s in sorted(zip(new, old, strict=True)):
         order.insert(d, s)
@@ -338,18 +333,14 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
         raise RuntimeError("start must be an 0-dim integral Tensor.")
     d, first = wrap_dim(dim, len(shape)), operator.index(start)
+    n = shape[d]
+    if not -n <= first <= n:
+        raise IndexError(f"start out of range: expected to be in [{-n}, {n}], but got {first}")
+    first += n if first < 0 else 0
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
-    if not -shape[d] <= first <= shape[d]:
-        raise IndexError(
-            f"start out of range (expected to be in range of [{-shape[d]}, {shape[d]}], but got "
-            f"{first})"
-        )
-    first += shape[d] if first < 0 else 0
-    if first + length > shape[d]:
-        raise RuntimeError(
-            f"start ({first}) + length ({length}) exceeds dimension size ({shape[d]})."
-        )
+    if first + length > n:
+        raise RuntimeError(f"start ({first}) + length ({length}) exceeds dimension size ({n}).")
     return F.slice(input, (slice(None),) * d + (slice(first, first + length),))
 
 
@@ -365,13 +356,10 @@ def _strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None) 
     """Arguments of the op: a base and a layout, checked against the end of the memory."""
     base = input if input.cut is None else base_of(input.cut)
     size, stride = tuple(size), tuple(stride)
-    if len(size) != len(stride):
+    if len(size) != len(stride) or min(stride, default=0) < 0:
         raise RuntimeError(
-            f"mismatch in length of strides and shape: {len(stride)} strides, {len(size)} sizes"
-        )
-    if any(s < 0 for s in stride):
-        raise RuntimeError(
-            f"as_strided: Negative strides are not supported at the moment, got {list(stride)}"
+            "as_strided: Negative strides are not supported, and the length of strides and shape "
+            f"must agree: got strides {list(stride)} for shape {list(size)}"
         )
     start = input.storage_offset() if storage_offset is None else storage_offset
     need = start + 1 + sum((n - 1) * s for n, s in zip(size, stride)) if math.prod(size) else 0
@@ -387,8 +375,12 @@ def _strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None) 
 # ---- several parts
 
 
-def _pieces(input: Tensor, sizes: list[int], dim: int) -> tuple[Tensor, ...]:
-    return F.split(input, tuple(sizes), dim)
+def _cut_axis(name: str, input: Tensor, dim: int) -> tuple[int, int]:
+    """A dimension to cut, not negative, and its size; RuntimeError for a 0-d tensor."""
+    if not input.array.ndim:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor, got one with 0 dims")
+    d = wrap_dim(dim, input.array.ndim)
+    return d, input.array.shape[d]
 
 
 @composite(name="split")
@@ -399,48 +391,36 @@ def split(
     how = split_size_or_sections if split_size is None else split_size
     if isinstance(how, tuple | list):
         return split_with_sizes(tensor, how, dim)
-    if not tensor.array.ndim:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    n, size = tensor.array.shape[wrap_dim(dim, tensor.array.ndim)], operator.index(how)
-    if size < 0:
-        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
-    if size == 0 and n:
+    (_, n), size = _cut_axis("split", tensor, dim), operator.index(how)
+    if size < 0 or (size == 0 and n):
         raise RuntimeError(
-            f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
+            "split expects split_size be non-negative, and 0 only if the dimension size is 0, but "
+            f"got split_size={size} for dimension size {n}"
         )
     full, rest = divmod(n, size) if size else (1, 0)
-    return _pieces(tensor, [size] * full + ([rest] if rest or not (full or rest) else []), dim)
+    return F.split(tensor, (size,) * full + (rest,) * (rest > 0 or not full), dim)
 
 
 @composite()
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of the given sizes along `dim`."""
-    if not input.array.ndim:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    _, n = _cut_axis("split", input, dim)
     sizes = ints("split_with_sizes", (tuple(split_sizes),))
-    n = input.array.shape[wrap_dim(dim, input.array.ndim)]
-    if min(sizes, default=0) < 0:
+    if min(sizes, default=0) < 0 or sum(sizes) != n:
         raise RuntimeError(
-            "split_with_sizes expects split_sizes have only non-negative entries, but got "
-            f"split_sizes={list(sizes)}"
+            "split_with_sizes expects split_sizes to be non-negative and to sum exactly to "
+            f"{n} (input tensor's size at dimension {dim}), but got split_sizes={list(sizes)}"
         )
-    if sum(sizes) != n:
-        raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
-            f"dimension {dim}), but got split_sizes={list(sizes)}"
-        )
-    return _pieces(input, list(sizes), dim)
+    return F.split(input, sizes, dim)
 
 
 @composite()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal size along `dim`; the last may be smaller."""
-    if not input.array.ndim:
-        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    _, n = _cut_axis("chunk", input, dim)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = input.array.shape[wrap_dim(dim, input.array.ndim)]
-    return split(input, -(-n // chunks), dim) if n else _pieces(input, [0] * chunks, dim)
+    return split(input, -(-n // chunks), dim) if n else F.split(input, (0,) * chunks, dim)
 
 
 @composite()
@@ -450,14 +430,9 @@ def tensor_split(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Pieces along `dim`: an equal number of parts, or cut at the given indices."""
     how = next((h for h in (indices_or_sections, sections, indices) if h is not None), None)
-    if not input.array.ndim:
-        raise RuntimeError(
-            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
-        )
+    d, n = _cut_axis("tensor_split", input, dim)
     if isinstance(how, Tensor):
         how = how.tolist()
-    d = wrap_dim(dim, input.array.ndim)
-    n = input.array.shape[d]
     if isinstance(how, int):
         if how <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {how}")
@@ -465,10 +440,8 @@ def tensor_split(
     else:
         cuts = list(how)  # type: ignore[arg-type]
     lead = (slice(None),) * d
-    return tuple([
-        F.slice(input, (*lead, slice(a, b)))
-        for a, b in zip([0, *cuts], [*cuts, n], strict=True)
-    ])  # fmt: skip
+    ends = zip([0, *cuts], [*cuts, n], strict=True)
+    return tuple([F.slice(input, (*lead, slice(a, b))) for a, b in ends])
 
 
 def _axis_split(name: str, least: int, axis: int) -> None:
@@ -489,9 +462,7 @@ def _axis_split(name: str, least: int, axis: int) -> None:
                 )
         return tensor_split(input, indices_or_sections, dim)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`tensor_split` along dimension {axis}."
-    composite(name=name)(function)
+    named(function, name, "fm", f"`tensor_split` along dimension {axis}.")
 
 
 for _name, _least, _axis in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2)):
@@ -508,9 +479,8 @@ def _atleast(
         ])  # fmt: skip
         return out[0] if len(tensors) == 1 and isinstance(tensors[0], Tensor) else out
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Each tensor with at least {least} dimensions (new ones have size 1)."
-    return composite(public="f", name=name)(function)
+    doc = f"Each tensor with at least {least} dimensions (new ones have size 1)."
+    return named(function, name, "f", doc)
 
 
 atleast_1d = _atleast("atleast_1d", 1, lambda s: (1,))
@@ -545,9 +515,7 @@ def _in_place(name: str, function: Callable[..., Tensor]) -> None:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return reshape_in_place(self, function, *args, **kwargs)
 
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"`{name[:-1]}` of the tensor itself: it keeps its memory."
-    composite(name=name)(method)
+    named(method, name, "fm", f"`{name[:-1]}` of the tensor itself: it keeps its memory.")
 
 
 for _function in (squeeze, unsqueeze, transpose, t):

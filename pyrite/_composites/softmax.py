@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from .._dtypes import as_dtype, dtype
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import named
 
 
 def _cast(input: Tensor, kind: dtype | None) -> Tensor:
     if kind is None or input.dtype is as_dtype(kind):
         return input
-    out: Tensor = F.cast(input, as_dtype(kind))
-    return out
+    return F.cast(input, as_dtype(kind))
 
 
-def _implicit(name: str, input: Tensor, dim: int | None) -> int:
+def _implicit(name: str, input: Tensor) -> int:
     """The old choice of a dimension where none is given."""
-    if dim is not None:
-        return dim
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
-        stacklevel=4,
+        stacklevel=3,
     )
     return 0 if input.ndim in (0, 1, 3) else 1
 
@@ -32,36 +31,27 @@ def _implicit(name: str, input: Tensor, dim: int | None) -> int:
 @composite(public="fm", aliases=("special.softmax",), out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """exp(input) over its sum along `dim`, computed in `dtype` if that is given."""
-    out: Tensor = F.softmax(_cast(input, dtype), dim)
-    return out
+    return F.softmax(_cast(input, dtype), dim)
 
 
 @composite(public="fm", aliases=("special.log_softmax",), out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """Logarithm of the softmax along `dim`, computed in `dtype` if that is given."""
-    out: Tensor = F.log_softmax(_cast(input, dtype), dim)
-    return out
+    return F.log_softmax(_cast(input, dtype), dim)
 
 
-@composite(public="n", name="softmax")
-def functional_softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
-) -> Tensor:
-    """exp(input) over its sum along `dim`, computed in `dtype` if that is given."""
-    return softmax(input, _implicit("softmax", input, dim), dtype)
+def _functional(name: str, function: Callable[..., Tensor], doc: str) -> None:
+    """The form in `nn.functional`, whose `dim` may be left out."""
+
+    def functional(
+        input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+    ) -> Tensor:
+        axis = _implicit(name, input) if dim is None else dim
+        return function(input, axis, dtype)
+
+    named(functional, name, "n", doc)
 
 
-@composite(public="n", name="log_softmax")
-def functional_log_softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
-) -> Tensor:
-    """Logarithm of the softmax along `dim`, computed in `dtype` if that is given."""
-    return log_softmax(input, _implicit("log_softmax", input, dim), dtype)
-
-
-@composite(public="n")
-def softmin(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
-) -> Tensor:
-    """Softmax of the negative input."""
-    return softmax(F.neg(input), _implicit("softmin", input, dim), dtype)
+_functional("softmax", softmax, softmax.__doc__ or "")
+_functional("log_softmax", log_softmax, log_softmax.__doc__ or "")
+_functional("softmin", lambda x, *how: softmax(F.neg(x), *how), "Softmax of the negative input.")

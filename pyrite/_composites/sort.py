@@ -9,13 +9,13 @@ from .._dtypes import int64
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
 from ._register import composite
-from .reduce import named, pick
+from .reduce import pick, result_type
 
 SORT, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE = (
-    named(name, "values", "indices")
+    result_type(name, "values", "indices")
     for name in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode")
 )
-HISTOGRAM = named("histogram", "hist", "bin_edges")
+HISTOGRAM = result_type("histogram", "hist", "bin_edges")
 
 # ---- order
 
@@ -177,14 +177,9 @@ def nanquantile(
 
 @composite("f", out=True)
 def searchsorted(
-    sorted_sequence: Tensor,
-    input: Tensor | float,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-    side: str | None = None,
-    sorter: Tensor | None = None,
-) -> Tensor:
+    sorted_sequence: Tensor, input: Tensor | float, *, out_int32: bool = False,
+    right: bool = False, side: str | None = None, sorter: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Where each value goes into the sorted rows: the first place, or behind equals if `right`.
 
     `sorted_sequence` is 1-d or has the leading dimensions of `input`; `sorter` holds the indices
@@ -219,12 +214,9 @@ def bucketize(
 
 @composite("f", out=True)
 def isin(
-    elements: Tensor | float,
-    test_elements: Tensor | float,
-    *,
-    assume_unique: bool = False,
+    elements: Tensor | float, test_elements: Tensor | float, *, assume_unique: bool = False,
     invert: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Whether each of `elements` occurs in `test_elements`."""
     if not isinstance(test_elements, Tensor):
         return F.ne(elements, test_elements) if invert else F.eq(elements, test_elements)
@@ -247,12 +239,9 @@ def _distinct(
 
 @composite()
 def unique(
-    input: Tensor,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """The distinct elements in order (or slices along `dim`).
 
     With `return_inverse` also where each element went, with `return_counts` how often each occurs.
@@ -262,11 +251,9 @@ def unique(
 
 @composite()
 def unique_consecutive(
-    input: Tensor,
-    return_inverse: bool = False,
-    return_counts: bool = False,
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """`unique` that merges equal neighbours only and keeps the order."""
     return _distinct(input, dim, True, return_inverse, return_counts)
 
@@ -294,38 +281,32 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 @composite()
 def histogram(
-    input: Tensor,
-    bins: Tensor | int,
-    *,
-    range: tuple[float, float] | None = None,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> Any:
+    input: Tensor, bins: Tensor | int, *, range: tuple[float, float] | None = None,
+    weight: Tensor | None = None, density: bool = False,
+) -> Any:  # fmt: skip
     """Counts (or summed weights) in `bins` equal parts of the range, and the edges of the parts.
 
     `bins` may also be a tensor: the edges, in order.
     """
     if isinstance(bins, Tensor):
-        return _histogram(input, bins, weight, density)
-    low, high = _bounds(input, *(range or (0.0, 0.0)), 0.5)
-    hist = F.histogram_counts(input, weight, bins, low, high)
+        edges, hist = bins, _counts_between(input, bins, weight)
+    else:
+        low, high = _bounds(input, *(range or (0.0, 0.0)), 0.5)
+        hist = F.histogram_counts(input, weight, bins, low, high)
+        steps = F.arange(0, bins + 1, 1, hist.dtype, device=hist.device)
+        edges = F.add(F.mul(steps, (high - low) / bins), low)
     if density:
-        hist = F.div(hist, F.mul(F.sum(hist), (high - low) / bins))
-    steps = F.cumsum(F.ones_like(F.cat([hist, F.slice(hist, (slice(0, 1),))], 0)), 0)
-    edges = F.add(F.mul(F.sub(steps, 1.0), (high - low) / bins), low)
+        widths = F.sub(F.slice(edges, (slice(1, None),)), F.slice(edges, (slice(0, -1),)))
+        hist = F.div(hist, F.mul(F.sum(hist), widths))
     return HISTOGRAM(hist, edges)
 
 
-def _histogram(input: Tensor, edges: Tensor, weight: Tensor | None, density: bool) -> Any:
-    """The histogram between given edges; the last part includes its upper edge."""
+def _counts_between(input: Tensor, edges: Tensor, weight: Tensor | None) -> Tensor:
+    """Counts between given edges; the last part includes its upper edge."""
     x, last = F.reshape(input, (-1,)), edges.shape[0] - 1
     low, high = F.slice(edges, (0,)), F.slice(edges, (last,))
     place = F.where(F.eq(x, high), last, F.search_rows(edges, x, True, False))
     inside = F.logical_and(F.ge(x, low), F.le(x, high))
     place = F.where(inside, place, 0)  # the count of what is outside is cut off
     weights = F.ones_like(x) if weight is None else F.reshape(weight, (-1,))
-    hist = F.slice(F.bincount(place, weights, last + 1), (slice(1, None),))
-    if density:
-        widths = F.sub(F.slice(edges, (slice(1, None),)), F.slice(edges, (slice(0, -1),)))
-        hist = F.div(hist, F.mul(F.sum(hist), widths))
-    return HISTOGRAM(hist, edges)
+    return F.slice(F.bincount(place, weights, last + 1), (slice(1, None),))

@@ -5,67 +5,33 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .pointwise import flat
 from .special import erf as erf_op
-from .table import Array, op
+from .table import Array, floating, op, row
 
 # ---- logistic function, hyperbolic tangent, rectifier: backward from the output
 
 
-@op(
-    kind="pointwise", dtypes="float", onnx="Sigmoid",
-    aliases=("special.expit", "nn.functional.sigmoid"),
-)  # fmt: skip
-def sigmoid(xp: Any, input: Array) -> Array:
-    """`1 / (1 + exp(-input))`."""
-    return 1.0 / (1.0 + xp.exp(-input))
-
-
-@op(kind="pointwise", public="")
-def sigmoid_grad(xp: Any, grad: Array, output: Array) -> Array:
-    """`grad * output * (1 - output)`."""
-    return grad * ((1.0 - output) * output)
-
-
-sigmoid.vjp(input=lambda F, g, out: F.sigmoid_grad(g, out))
-sigmoid_grad.vjp(
-    grad=lambda F, g, output: F.sigmoid_grad(g, output),
-    output=lambda g, grad, output: g * (grad * (output * -2.0 + 1.0)),
-)
-
-
-@op(kind="pointwise", dtypes="float", onnx="Tanh", aliases=("nn.functional.tanh",))
-def tanh(xp: Any, input: Array) -> Array:
-    """The hyperbolic tangent."""
-    return xp.tanh(input)
-
-
-@op(kind="pointwise", public="")
-def tanh_grad(xp: Any, grad: Array, output: Array) -> Array:
-    """`grad * (1 - output**2)`."""
-    return grad * (1.0 - output * output)
-
-
-tanh.vjp(input=lambda F, g, out: F.tanh_grad(g, out))
-tanh_grad.vjp(
-    grad=lambda F, g, output: F.tanh_grad(g, output),
-    output=lambda g, grad, output: g * (grad * (output * -2.0)),
-)
-
-
-@op(kind="pointwise", onnx="Relu", aliases=("nn.functional.relu_",))
-def relu(xp: Any, input: Array) -> Array:
-    """`max(input, 0)`."""
-    return xp.maximum(input, 0)
-
-
-@op(kind="pointwise", public="")
-def relu_grad(xp: Any, grad: Array, output: Array) -> Array:
-    """`grad` where `output` is not 0."""
-    return xp.where(output <= 0, 0, grad)
-
-
-relu.vjp(input=lambda F, g, out: F.relu_grad(g, out))
-relu_grad.vjp(grad=lambda F, g, output: F.relu_grad(g, output), output=lambda F, g: F.zeros_like(g))
+# fmt: off
+floating("sigmoid", "`1 / (1 + exp(-input))`.", lambda xp, input: 1.0 / (1.0 + xp.exp(-input)),
+    lambda F, g, out: F.sigmoid_grad(g, out),
+    onnx="Sigmoid", aliases=("special.expit", "nn.functional.sigmoid"))
+row("sigmoid_grad", "`grad * output * (1 - output)`.",
+    lambda xp, grad, output: grad * ((1.0 - output) * output),
+    lambda F, g, output: F.sigmoid_grad(g, output),
+    lambda g, grad, output: g * (grad * (output * -2.0 + 1.0)), public="")
+floating("tanh", "The hyperbolic tangent.", lambda xp, input: xp.tanh(input),
+    lambda F, g, out: F.tanh_grad(g, out), onnx="Tanh", aliases=("nn.functional.tanh",))
+row("tanh_grad", "`grad * (1 - output**2)`.",
+    lambda xp, grad, output: grad * (1.0 - output * output),
+    lambda F, g, output: F.tanh_grad(g, output),
+    lambda g, grad, output: g * (grad * (output * -2.0)), public="")
+row("relu", "`max(input, 0)`.", lambda xp, input: xp.maximum(input, 0),
+    lambda F, g, out: F.relu_grad(g, out), onnx="Relu", aliases=("nn.functional.relu_",))
+row("relu_grad", "`grad` where `output` is not 0.",
+    lambda xp, grad, output: xp.where(output <= 0, 0, grad),
+    lambda F, g, output: F.relu_grad(g, output), flat, public="")
+# fmt: on
 
 
 @op(kind="pointwise", onnx="LeakyRelu", public="", aliases=("nn.functional.leaky_relu_",))
@@ -104,9 +70,8 @@ def elu(
 
 
 def _elu_vjp(F: Any, g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
-    low = F.exp(F.mul(F.minimum(input, 0.0), float(input_scale)))
-    slope = F.where(F.gt(input, 0.0), float(scale), F.mul(low, scale * alpha * input_scale))
-    return F.mul(g, slope)
+    low = F.exp(F.minimum(input, 0.0) * input_scale) * (scale * alpha * input_scale)
+    return g * F.where(input > 0.0, scale, low)
 
 
 elu.vjp(input=_elu_vjp)
@@ -121,8 +86,8 @@ def softplus(xp: Any, input: Array, beta: float = 1.0, threshold: float = 20.0) 
 
 
 def _softplus_vjp(F: Any, g: Any, input: Any, beta: float, threshold: float) -> Any:
-    scaled = F.mul(input, float(beta))
-    return F.where(F.gt(scaled, float(threshold)), g, F.mul(g, F.sigmoid(scaled)))
+    scaled = input * beta
+    return F.where(scaled > threshold, g, g * F.sigmoid(scaled))
 
 
 softplus.vjp(input=_softplus_vjp)
@@ -131,28 +96,23 @@ softplus.vjp(input=_softplus_vjp)
 # ---- gated units
 
 
-@op(kind="pointwise", dtypes="float", public="")
-def silu(xp: Any, input: Array) -> Array:
-    """`input * sigmoid(input)`."""
-    return input / (1.0 + xp.exp(-input))
+def _silu_curve(F: Any, g: Any, grad: Any, input: Any) -> Any:
+    s = F.sigmoid(input)
+    return g * (grad * (s * (1.0 - s) * (input * (s * -2.0 + 1.0) + 2.0)))
 
 
-@op(kind="pointwise", dtypes="float", public="")
-def silu_grad(xp: Any, grad: Array, input: Array) -> Array:
-    """`grad` times the slope of silu at `input`."""
+def _silu_grad(xp: Any, grad: Array, input: Array) -> Array:
     s = 1.0 / (1.0 + xp.exp(-input))
     return grad * (s * (1.0 + input * (1.0 - s)))
 
 
-def _silu_curve(F: Any, g: Any, grad: Any, input: Any) -> Any:
-    s = F.sigmoid(input)
-    falling = F.add(F.neg(s), 1.0)
-    bend = F.add(F.mul(input, F.add(F.mul(s, -2.0), 1.0)), 2.0)
-    return F.mul(g, F.mul(grad, F.mul(F.mul(s, falling), bend)))
-
-
-silu.vjp(input=lambda F, g, input: F.silu_grad(g, input))
-silu_grad.vjp(grad=lambda F, g, input: F.silu_grad(g, input), input=_silu_curve)
+# fmt: off
+floating("silu", "`input * sigmoid(input)`.", lambda xp, input: input / (1.0 + xp.exp(-input)),
+    lambda F, g, input: F.silu_grad(g, input), public="")
+floating("silu_grad", "`grad` times the slope of silu at `input`.",
+    lambda xp, grad, input: _silu_grad(xp, grad, input),
+    lambda F, g, input: F.silu_grad(g, input), _silu_curve, public="")
+# fmt: on
 
 _TANH_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
 
@@ -197,6 +157,5 @@ def _gelu_curve(F: Any, g: Any, grad: Any, input: Any, approximate: str) -> Any:
 
 gelu.vjp(input=lambda F, g, input, approximate: F.gelu_grad(g, input, approximate))
 gelu_grad.vjp(
-    grad=lambda F, g, input, approximate: F.gelu_grad(g, input, approximate),
-    input=_gelu_curve,
+    grad=lambda F, g, input, approximate: F.gelu_grad(g, input, approximate), input=_gelu_curve
 )

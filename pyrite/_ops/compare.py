@@ -2,152 +2,74 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from .table import Array, op
+from .table import Array, op, row
 
-# ---- comparison, to bool
+to_bool = partial(row, dtypes="bool")
+test = partial(row, dtypes="bool", public="fm")
 
+# fmt: off
+# ---- comparison
 
-@op(kind="pointwise", dtypes="bool", onnx="Equal")
-def eq(xp: Any, input: Array, other: Array) -> Array:
-    """Where `input` equals `other`."""
-    return xp.equal(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", aliases=("not_equal",))
-def ne(xp: Any, input: Array, other: Array) -> Array:
-    """Where `input` differs from `other`."""
-    return xp.not_equal(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="Less", aliases=("less",))
-def lt(xp: Any, input: Array, other: Array) -> Array:
-    """Where `input < other`."""
-    return xp.less(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="LessOrEqual", aliases=("less_equal",))
-def le(xp: Any, input: Array, other: Array) -> Array:
-    """Where `input <= other`."""
-    return xp.less_equal(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="Greater", aliases=("greater",))
-def gt(xp: Any, input: Array, other: Array) -> Array:
-    """Where `input > other`."""
-    return xp.greater(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="GreaterOrEqual", aliases=("greater_equal",))
-def ge(xp: Any, input: Array, other: Array) -> Array:
-    """Where `input >= other`."""
-    return xp.greater_equal(input, other)
-
+to_bool("eq", "Where `input` equals `other`.", lambda xp, input, other: xp.equal(input, other),
+    onnx="Equal")
+to_bool("ne", "Where `input` differs from `other`.",
+    lambda xp, input, other: xp.not_equal(input, other), aliases=("not_equal",))
+to_bool("lt", "Where `input < other`.", lambda xp, input, other: xp.less(input, other),
+    onnx="Less", aliases=("less",))
+to_bool("le", "Where `input <= other`.", lambda xp, input, other: xp.less_equal(input, other),
+    onnx="LessOrEqual", aliases=("less_equal",))
+to_bool("gt", "Where `input > other`.", lambda xp, input, other: xp.greater(input, other),
+    onnx="Greater", aliases=("greater",))
+to_bool("ge", "Where `input >= other`.", lambda xp, input, other: xp.greater_equal(input, other),
+    onnx="GreaterOrEqual", aliases=("greater_equal",))
 
 # ---- tests on single elements
 
+test("isnan", "Where an element is NaN.", lambda xp, input: xp.isnan(input), onnx="IsNaN")
+test("isinf", "Where an element is plus or minus infinity.", lambda xp, input: xp.isinf(input),
+    onnx="IsInf")
+test("isfinite", "Where an element is neither infinite nor NaN.",
+    lambda xp, input: xp.isfinite(input))
 
-@op(kind="pointwise", dtypes="bool", onnx="IsNaN", public="fm")
-def isnan(xp: Any, input: Array) -> Array:
-    """Where an element is NaN."""
-    return xp.isnan(input)
+# ---- logic
 
+to_bool("logical_and", "Where both are nonzero.",
+    lambda xp, input, other: xp.logical_and(input, other), onnx="And")
+to_bool("logical_or", "Where either is nonzero.",
+    lambda xp, input, other: xp.logical_or(input, other), onnx="Or")
+to_bool("logical_xor", "Where exactly one is nonzero.",
+    lambda xp, input, other: xp.logical_xor(input, other), onnx="Xor")
+to_bool("logical_not", "Where an element is zero.", lambda xp, input: xp.logical_not(input),
+    onnx="Not")
 
-@op(kind="pointwise", dtypes="bool", onnx="IsInf", public="fm")
-def isinf(xp: Any, input: Array) -> Array:
-    """Where an element is plus or minus infinity."""
-    return xp.isinf(input)
+# ---- bits: integers and bool
 
+row("bitwise_and", "Bit by bit `input & other`; RuntimeError for floating types.",
+    lambda xp, input, other: xp.bitwise_and(input, other), onnx="BitwiseAnd")
+row("bitwise_or", "Bit by bit `input | other`; RuntimeError for floating types.",
+    lambda xp, input, other: xp.bitwise_or(input, other), onnx="BitwiseOr")
+row("bitwise_xor", "Bit by bit `input ^ other`; RuntimeError for floating types.",
+    lambda xp, input, other: xp.bitwise_xor(input, other), onnx="BitwiseXor")
+row("bitwise_not", "Bit by bit `~input`; RuntimeError for floating types.",
+    lambda xp, input: xp.invert(input), onnx="BitwiseNot")
+row("bitwise_left_shift", "`input * 2**other` for integers.",
+    lambda xp, input, other: xp.left_shift(input, other))
+row("bitwise_right_shift", "`input / 2**other` for integers, rounded down.",
+    lambda xp, input, other: xp.right_shift(input, other))
 
-@op(kind="pointwise", dtypes="bool", public="fm")
-def isfinite(xp: Any, input: Array) -> Array:
-    """Where an element is neither infinite nor NaN."""
-    return xp.isfinite(input)
+# ---- divisors: integers
+
+row("gcd", "The greatest common divisor of integers, not negative.",
+    lambda xp, input, other: xp.gcd(input, other))
+row("lcm", "The least common multiple of integers, not negative.",
+    lambda xp, input, other: xp.lcm(input, other))
+# fmt: on
 
 
 @op(kind="pointwise", dtypes="bool", public="fm")
 def signbit(xp: Any, input: Array) -> Array:
     """Where the sign bit is set: below 0, and -0.0."""
     return xp.signbit(input) if input.dtype.kind == "f" else xp.less(input, 0)
-
-
-# ---- logic
-
-
-@op(kind="pointwise", dtypes="bool", onnx="And")
-def logical_and(xp: Any, input: Array, other: Array) -> Array:
-    """Where both are nonzero."""
-    return xp.logical_and(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="Or")
-def logical_or(xp: Any, input: Array, other: Array) -> Array:
-    """Where either is nonzero."""
-    return xp.logical_or(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="Xor")
-def logical_xor(xp: Any, input: Array, other: Array) -> Array:
-    """Where exactly one is nonzero."""
-    return xp.logical_xor(input, other)
-
-
-@op(kind="pointwise", dtypes="bool", onnx="Not")
-def logical_not(xp: Any, input: Array) -> Array:
-    """Where an element is zero."""
-    return xp.logical_not(input)
-
-
-# ---- bits: integers and bool
-
-
-@op(kind="pointwise", onnx="BitwiseAnd")
-def bitwise_and(xp: Any, input: Array, other: Array) -> Array:
-    """Bit by bit `input & other`; RuntimeError for floating types."""
-    return xp.bitwise_and(input, other)
-
-
-@op(kind="pointwise", onnx="BitwiseOr")
-def bitwise_or(xp: Any, input: Array, other: Array) -> Array:
-    """Bit by bit `input | other`; RuntimeError for floating types."""
-    return xp.bitwise_or(input, other)
-
-
-@op(kind="pointwise", onnx="BitwiseXor")
-def bitwise_xor(xp: Any, input: Array, other: Array) -> Array:
-    """Bit by bit `input ^ other`; RuntimeError for floating types."""
-    return xp.bitwise_xor(input, other)
-
-
-@op(kind="pointwise", onnx="BitwiseNot")
-def bitwise_not(xp: Any, input: Array) -> Array:
-    """Bit by bit `~input`; RuntimeError for floating types."""
-    return xp.invert(input)
-
-
-@op(kind="pointwise")
-def bitwise_left_shift(xp: Any, input: Array, other: Array) -> Array:
-    """`input * 2**other` for integers."""
-    return xp.left_shift(input, other)
-
-
-@op(kind="pointwise")
-def bitwise_right_shift(xp: Any, input: Array, other: Array) -> Array:
-    """`input / 2**other` for integers, rounded down."""
-    return xp.right_shift(input, other)
-
-
-# ---- divisors: integers
-
-
-@op(kind="pointwise")
-def gcd(xp: Any, input: Array, other: Array) -> Array:
-    """The greatest common divisor of integers, not negative."""
-    return xp.gcd(input, other)
-
-
-@op(kind="pointwise")
-def lcm(xp: Any, input: Array, other: Array) -> Array:
-    """The least common multiple of integers, not negative."""
-    return xp.lcm(input, other)

@@ -22,10 +22,8 @@ def output_sizes(
     sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
 ) -> Sizes:
     """Spatial sizes of a convolution's result."""
-    return tuple([
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
-    ])  # fmt: skip
+    each = zip(sizes, kernel, stride, padding, dilation, strict=True)
+    return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in each])
 
 
 def inner(sizes: Sizes, padding: Sizes) -> tuple[Any, ...]:
@@ -48,24 +46,19 @@ def padded(xp: Any, x: Any, padding: Sizes, value: float = 0.0, extra: Sizes | N
 def offsets(kernel: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> Iterator[tuple[Any, ...]]:
     """For each element of the kernel, in order, the index of what it meets in a padded input."""
     for at in product(*map(range, kernel)):
-        yield (
-            ...,
-            *[
-                slice(i * d, i * d + (n - 1) * s + 1, s)
-                for i, n, s, d in zip(at, out, stride, dilation, strict=True)
-            ],
-        )
+        each = zip(at, out, stride, dilation, strict=True)
+        yield (..., *[slice(i * d, i * d + (n - 1) * s + 1, s) for i, n, s, d in each])
 
 
-def _windows(xp: Any, x: Any, kernel: Sizes, out: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-    """A view (batch, channels, *kernel, *out) of a padded input (batch, channels, ...)."""
-    steps = x.strides[2:]
-    strides = (
-        *x.strides[:2],
-        *[b * d for b, d in zip(steps, dilation, strict=True)],
-        *[b * s for b, s in zip(steps, stride, strict=True)],
-    )
-    return xp.lib.stride_tricks.as_strided(x, (*x.shape[:2], *kernel, *out), strides)
+def _windows(
+    xp: Any, input: Any, kernel: Sizes, out: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> Any:
+    """A view (batch, channels, *kernel, *out) of the padded input (batch, channels, ...)."""
+    x = padded(xp, input, padding)
+    steps = [b * d for b, d in zip(x.strides[2:], dilation, strict=True)]
+    steps += [b * s for b, s in zip(x.strides[2:], stride, strict=True)]
+    shape = (*x.shape[:2], *kernel, *out)
+    return xp.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *steps))
 
 
 def _blocks(n: int, bytes_each: int) -> Iterator[slice]:
@@ -90,62 +83,49 @@ def _columns(xp: Any, windows: Any, groups: int, width: int) -> Iterator[tuple[s
         yield part, xp.reshape(block, (block.shape[0], *shape))
 
 
+def _matrices(xp: Any, weight: Any, groups: int) -> Any:
+    """The weight as (groups, out / groups, in / groups * kernel)."""
+    return xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
+
+
 @op(kind="conv", public="", onnx="Conv", autocast="lower")
 def convolution(
-    xp: Any,
-    input: Array,
-    weight: Array,
-    bias: Array | None,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    groups: int,
-) -> Array:
+    xp: Any, input: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Sizes,
+    dilation: Sizes, groups: int,
+) -> Array:  # fmt: skip
     """Cross-correlation: (batch, in, ...) by (out, in / groups, ...) gives (batch, out, ...)."""
-    n, kernel = input.shape[0], weight.shape[2:]
+    kernel = weight.shape[2:]
     sizes = output_sizes(input.shape[2:], kernel, stride, padding, dilation)
-    width = prod(sizes)
-    windows = _windows(xp, padded(xp, input, padding), kernel, sizes, stride, dilation)
-    matrix = xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
-    out = xp.empty((n, *matrix.shape[:2], width), input.dtype)
+    windows = _windows(xp, input, kernel, sizes, stride, padding, dilation)
+    matrix, width = _matrices(xp, weight, groups), prod(sizes)
+    out = xp.empty((input.shape[0], *matrix.shape[:2], width), input.dtype)
     for part, columns in _columns(xp, windows, groups, width):
         xp.matmul(matrix, columns, out=out[part])
-    out = xp.reshape(out, (n, weight.shape[0], *sizes))
+    out = xp.reshape(out, (input.shape[0], weight.shape[0], *sizes))
     if bias is not None:
         out += xp.reshape(bias, (-1, *[1] * len(sizes)))
     return out
 
 
-def _bias_vjp(F: Any, g: Any) -> Any:
-    return F.sum(g, (0, *range(2, g.ndim)))
-
-
 convolution.vjp(
-    input=lambda F, g, weight, input_shape, stride, padding, dilation, groups: F.conv_grad_input(
-        g, weight, input_shape, stride, padding, dilation, groups
+    input=lambda F, g, weight, input_shape, attrs: F.conv_grad_input(
+        g, weight, input_shape, *attrs
     ),
-    weight=lambda F, g, input, weight_shape, stride, padding, dilation, groups: F.conv_grad_weight(
-        g, input, weight_shape, stride, padding, dilation, groups
+    weight=lambda F, g, input, weight_shape, attrs: F.conv_grad_weight(
+        g, input, weight_shape, *attrs
     ),
-    bias=_bias_vjp,
+    bias=lambda F, g: F.sum(g, (0, *range(2, g.ndim))),
 )
 
 
 @op(kind="conv", public="", autocast="lower")
 def conv_grad_input(
-    xp: Any,
-    grad: Array,
-    weight: Array,
-    size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    groups: int,
-) -> Array:
+    xp: Any, grad: Array, weight: Array, size: Sizes, stride: Sizes, padding: Sizes,
+    dilation: Sizes, groups: int,
+) -> Array:  # fmt: skip
     """The convolution's adjoint in its input, of shape `size` (a transposed convolution)."""
     n, kernel, sizes = grad.shape[0], weight.shape[2:], grad.shape[2:]
-    matrix = xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
-    matrix = xp.swapaxes(matrix, 1, 2)
+    matrix = xp.swapaxes(_matrices(xp, weight, groups), 1, 2)
     rows = xp.reshape(grad, (n, groups, weight.shape[0] // groups, prod(sizes)))
     spatial = tuple([k + 2 * p for k, p in zip(size[2:], padding, strict=True)])
     out = xp.zeros((*size[:2], *spatial), grad.dtype)
@@ -159,11 +139,8 @@ def conv_grad_input(
     return out[inner(size[2:], padding)] if any(padding) else out
 
 
-def _transposed_input(
-    F: Any, g: Any, weight: Any, grad_shape: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
-    groups: int,
-) -> Any:  # fmt: skip
-    out = F.convolution(g, weight, None, stride, padding, dilation, groups)
+def _transposed_input(F: Any, g: Any, weight: Any, grad_shape: Sizes, attrs: Any) -> Any:
+    out = F.convolution(g, weight, None, *attrs[1:])
     if out.shape == grad_shape:
         return out
     # A transposed convolution whose output padding makes room for further windows.
@@ -172,39 +149,30 @@ def _transposed_input(
 
 conv_grad_input.vjp(
     grad=_transposed_input,
-    weight=lambda F, g, grad, weight_shape, stride, padding, dilation, groups: F.conv_grad_weight(
-        grad, g, weight_shape, stride, padding, dilation, groups
+    weight=lambda F, g, grad, weight_shape, attrs: F.conv_grad_weight(
+        grad, g, weight_shape, *attrs[1:]
     ),
 )
 
 
 @op(kind="conv", public="", autocast="lower")
 def conv_grad_weight(
-    xp: Any,
-    grad: Array,
-    input: Array,
-    size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    groups: int,
-) -> Array:
+    xp: Any, grad: Array, input: Array, size: Sizes, stride: Sizes, padding: Sizes,
+    dilation: Sizes, groups: int,
+) -> Array:  # fmt: skip
     """The convolution's adjoint in its weight, of shape `size`."""
-    n, sizes = grad.shape[0], grad.shape[2:]
-    width = prod(sizes)
-    windows = _windows(xp, padded(xp, input, padding), size[2:], sizes, stride, dilation)
-    rows = xp.reshape(grad, (n, groups, size[0] // groups, width))
+    sizes = grad.shape[2:]
+    windows = _windows(xp, input, size[2:], sizes, stride, padding, dilation)
+    rows = xp.reshape(grad, (grad.shape[0], groups, size[0] // groups, prod(sizes)))
     out = xp.zeros((groups, size[0] // groups, prod(size[1:])), grad.dtype)
-    for part, columns in _columns(xp, windows, groups, width):
+    for part, columns in _columns(xp, windows, groups, prod(sizes)):
         out += xp.sum(xp.matmul(rows[part], xp.swapaxes(columns, 2, 3)), axis=0)
     return xp.reshape(out, size)
 
 
 conv_grad_weight.vjp(
-    grad=lambda F, g, input, stride, padding, dilation, groups: F.convolution(
-        input, g, None, stride, padding, dilation, groups
-    ),
-    input=lambda F, g, grad, input_shape, stride, padding, dilation, groups: F.conv_grad_input(
-        grad, g, input_shape, stride, padding, dilation, groups
+    grad=lambda F, g, input, attrs: F.convolution(input, g, None, *attrs[1:]),
+    input=lambda F, g, grad, input_shape, attrs: F.conv_grad_input(
+        grad, g, input_shape, *attrs[1:]
     ),
 )

@@ -36,10 +36,8 @@ def linspace(xp: Any, start: Any, end: Any, steps: int, dtype: Dtype) -> Array:
     """`steps` values from `start` to `end`, both included; the two halves count from their end."""
     index = xp.arange(steps, dtype="float64")
     step = (end - start) / max(steps - 1, 1)
-    out = xp.where(index < steps // 2 + steps % 2, start + step * index, end - step * (steps - 1 - index))
-    if steps == 1:
-        out = xp.full((1,), float(start))
-    return out.astype(dtype.numpy)
+    up, down = start + step * index, end - step * (steps - 1 - index)
+    return xp.where(index < steps // 2 + steps % 2, up, down).astype(dtype.numpy)
 
 
 @op(kind="create")

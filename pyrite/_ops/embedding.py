@@ -26,11 +26,7 @@ def checked_indices(indices: Any, size: int, what: str) -> Any:
 
 @op(public="", dtypes=("same", "weight"), onnx="Gather")
 def embedding(
-    xp: Any,
-    weight: Array,
-    indices: Array,
-    padding_idx: int = -1,
-    scale_grad_by_freq: bool = False,
+    xp: Any, weight: Array, indices: Array, padding_idx: int = -1, scale_grad_by_freq: bool = False
 ) -> Array:
     """The rows of `weight` (rows, ...) at `indices` (*): (*, ...).
 
@@ -40,9 +36,8 @@ def embedding(
     return xp.take(weight, checked_indices(indices, weight.shape[0], "the table"), axis=0)
 
 
-def _embedding_vjp(
-    F: Any, g: Any, indices: Any, weight_shape: Any, padding_idx: int, scale_grad_by_freq: bool
-) -> Any:
+def _embedding_vjp(F: Any, g: Any, indices: Any, weight_shape: Any, attrs: Any) -> Any:
+    padding_idx, scale_grad_by_freq = attrs
     if padding_idx >= 0 or scale_grad_by_freq:
         g = F.mul(g, F.embedding_share(g, indices, padding_idx, scale_grad_by_freq))
     return F.embedding_grad(g, indices, weight_shape[0])
@@ -72,11 +67,7 @@ def embedding_renorm(
     """Shrink in place the rows at `indices` whose norm is above `max_norm`."""
     rows = xp.unique(checked_indices(indices, weight.shape[0], "the table"))
     chosen = weight[rows]
-    size = xp.absolute(chosen)
-    if norm_type == float("inf"):
-        norm = size.max(axis=1)
-    else:
-        norm = xp.sum(size**norm_type, axis=1) ** (1 / norm_type)
+    norm = xp.linalg.norm(chosen, norm_type, axis=1)
     factor = xp.where(norm > max_norm, max_norm / (norm + 1e-7), 1)
     weight[rows] = chosen * factor[:, None].astype(weight.dtype)
 

@@ -1,7 +1,8 @@
 """Derivative formulas: traced from notation into calls of table ops, compiled per op.
 
-A formula is asked by parameter name for what it needs: `g` (the cotangent), outputs, inputs,
-`<input>_shape`, attributes and `F`. What no formula names is not saved. Operators inside a
+A formula is asked by parameter name for what it needs: `g` (the cotangent; `gs` if there are
+several), outputs, inputs, `<input>_shape`, attributes (`attrs`: all of them in order), `F`, and
+in a joint formula `mask`. What no formula names is not saved. Operators inside a
 formula are notation: it runs once with symbols and becomes the source of F calls, so that array
 mode goes through the same kernels and dtype rules as everything else. A formula that branches
 on its attributes cannot be traced; it is called as it is and uses F calls only.
@@ -59,6 +60,9 @@ class Value(Symbol):
     def __getattr__(self, name: str) -> Any:
         raise Untraceable(f"{self.text}.{name}")
 
+    def __neg__(self) -> Value:
+        return Value(f"F.neg({self.text})")
+
 
 class Attribute(Symbol):
     """An attribute or a shape: a plain Python value whose operators stay Python's."""
@@ -70,43 +74,25 @@ class Attribute(Symbol):
             raise Untraceable("slice")
         return Attribute(f"{self.text}[{_text(key)}]")
 
-
-def _operator(name: str, symbol: str) -> None:
-    def value(self: Value, other: Any) -> Value:
-        return Value(f"F.{name}({self.text}, {_text(other)})")
-
-    def reflected(self: Value, other: Any) -> Value:
-        return Value(f"F.{name}({_text(other)}, {self.text})")
-
-    def attribute(self: Attribute, other: Any) -> Symbol:
-        if isinstance(other, Value):
-            return Value(f"F.{name}({self.text}, {other.text})")
-        return Attribute(f"({self.text} {symbol} {_text(other)})")
-
-    def attribute_reflected(self: Attribute, other: Any) -> Attribute:
-        return Attribute(f"({_text(other)} {symbol} {self.text})")
-
-    forward, backward = _DUNDERS[symbol]
-    setattr(Value, forward, value)
-    setattr(Attribute, forward, attribute)
-    if backward:
-        setattr(Value, backward, reflected)
-        setattr(Attribute, backward, attribute_reflected)
+    def __neg__(self) -> Attribute:
+        return Attribute(f"(-{self.text})")
 
 
-_DUNDERS = {
-    "+": ("__add__", "__radd__"), "-": ("__sub__", "__rsub__"), "*": ("__mul__", "__rmul__"),
-    "/": ("__truediv__", "__rtruediv__"), "**": ("__pow__", "__rpow__"),
-    "<": ("__lt__", ""), "<=": ("__le__", ""), ">": ("__gt__", ""), ">=": ("__ge__", ""),
-    "==": ("__eq__", ""), "!=": ("__ne__", ""),
-}  # fmt: skip
-for _name, _symbol in (
-    ("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("pow", "**"), ("lt", "<"),
-    ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="), ("ne", "!="),
-):  # fmt: skip
-    _operator(_name, _symbol)
-Value.__neg__ = lambda self: Value(f"F.neg({self.text})")  # type: ignore[attr-defined]
-Attribute.__neg__ = lambda self: Attribute(f"(-{self.text})")  # type: ignore[attr-defined]
+def _operator(symbol: str, name: str, method: str) -> None:
+    def combine(left: Any, right: Any) -> Symbol:
+        if isinstance(left, Value) or isinstance(right, Value):
+            return Value(f"F.{name}({_text(left)}, {_text(right)})")
+        return Attribute(f"({_text(left)} {symbol} {_text(right)})")
+
+    setattr(Symbol, f"__{method}__", combine)
+    setattr(Symbol, f"__r{method}__", lambda right, left: combine(left, right))
+
+
+for _symbol, _name in {
+    "+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow",
+    "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne",
+}.items():  # fmt: skip
+    _operator(_symbol, _name, "truediv" if _name == "div" else _name)
 
 
 class _Calls:
@@ -120,11 +106,8 @@ class _Calls:
         return call
 
 
-def trace(formula: Formula, names: list[str], arrays: set[str]) -> str | None:
+def trace(formula: Formula, symbols: dict[str, Any]) -> str | None:
     """The formula as one Python expression over F calls, or None if it cannot be traced."""
-    symbols: dict[str, Any] = {
-        n: _Calls() if n == "F" else Value(n) if n in arrays else Attribute(n) for n in names
-    }
     try:
         return _text(formula(**symbols))
     except (Untraceable, TypeError, AttributeError):
@@ -153,19 +136,21 @@ class Plan:
         self.backward_tensor = _backward(op, self, tensors=True)
 
     def _read(self, op: Op, target: str, formula: Formula) -> None:
-        names = list(inspect.signature(formula).parameters)
+        attributes = tuple([Attribute(p.name) for p in op.params if p.role == "attr"])
+        arrays, special = _array_names(op), {"F": _Calls(), "attrs": attributes}
         users = {p.name for p in op.arrays} if self.joint else {target}
-        for name in names:
+        symbols: dict[str, Any] = {}
+        for name in inspect.signature(formula).parameters:
+            kind = Value if name in arrays else Attribute
+            symbols[name] = special[name] if name in special else kind(name)
             if name not in ("F", "mask") and not _is_cotangent(op, name):
-                self.saved.setdefault(name, set()).update(users)
-        text = None if self.joint else trace(formula, names, _array_names(op))
+                for part in attributes if name == "attrs" else [symbols[name]]:
+                    self.saved.setdefault(part.text, set()).update(users)
+        text = None if self.joint else trace(formula, symbols)
         if text is None:
-            text = f"formula_{target}({', '.join(f'{n}={n}' for n in names)})"
+            given = [f"{n}={'F' if n == 'F' else _text(s)}" for n, s in symbols.items()]
+            text = f"formula_{target}({', '.join(given)})"
         self.formulas[target] = (text, formula)
-
-
-def compile_formulas(op: Op) -> Plan:
-    return Plan(op)
 
 
 def output_names(op: Op) -> list[str]:
@@ -188,9 +173,8 @@ def _backward(op: Op, plan: Plan, tensors: bool) -> Callable[..., Any]:
         lines += ["    saved = node.saved", "    if saved is None: freed(node)"]
         lines.append(f"    ({', '.join('v_' + n for n in plan.saved)},) = saved")
         lines += [f"    {n} = {_unpack(op, n, tensors)}" for n in plan.saved]
-    if op.outputs == "*":
-        lines.append("    gs = g")
-    elif len(visible := visible_names(op)) > 1:
+    lines.append("    gs = g")
+    if len(visible := visible_names(op)) > 1:
         lines.append(f"    ({', '.join('g_' + o for o in visible)},) = g")
         lines.append(f"    g = g_{visible[0]}")
     if plan.joint:

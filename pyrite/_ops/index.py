@@ -70,11 +70,32 @@ index.vjp(
 )
 
 
+@op(kind="update", outputs=("input",), public="")
+def index_write(
+    xp: Any, input: Array, values: Array, indices: Arrays, dims: Ints, accumulate: bool = False,
+    wrap: bool = True,
+) -> None:  # fmt: skip
+    """Write (or add) `values` at integer indices of `dims`, in the input's own memory."""
+    key = _key(input, indices, dims, wrap, xp)
+    try:
+        if not accumulate:
+            input[key] = values
+        elif input.size:
+            _add_at(xp, input, _flat(xp, input.shape, indices, dims), values)
+    except IndexError as error:
+        raise _explained(input, indices, dims, error) from None
+    except ValueError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
+            f"indexing result of shape {list(input[key].shape)}"
+        ) from None
+
+
 @op(kind="move", public="")
 def index_grad(xp: Any, g: Array, indices: Arrays, dims: Ints, size: Ints) -> Array:
     """Zeros of shape `size` with `g` added at the indices."""
     out = xp.zeros(size, g.dtype)
-    _write(xp, out, g, indices, dims, True, True)
+    index_write.generic(xp, out, g, indices, dims, True)
     return out
 
 
@@ -88,7 +109,7 @@ def index_put(
 ) -> Array:  # fmt: skip
     """A copy with `values` written (or added) at integer indices of `dims`."""
     out = input.copy()
-    _write(xp, out, values, indices, dims, accumulate, wrap)
+    index_write.generic(xp, out, values, indices, dims, accumulate, wrap)
     return out
 
 
@@ -97,34 +118,6 @@ def _overwritten(F: Any, g: Any, indices: Any, dims: Ints, accumulate: bool) -> 
 
 
 index_put.vjp(input=_overwritten, values=lambda F, g, indices, dims: F.index(g, indices, dims))
-
-
-@op(kind="update", outputs=("input",), public="")
-def index_write(
-    xp: Any, input: Array, values: Array, indices: Arrays, dims: Ints, accumulate: bool = False,
-    wrap: bool = True,
-) -> None:  # fmt: skip
-    """`index_put` into the input's own memory."""
-    _write(xp, input, values, indices, dims, accumulate, wrap)
-
-
-def _write(
-    xp: Any, out: Any, values: Any, indices: Any, dims: Ints, accumulate: bool, wrap: bool
-) -> None:
-    key = _key(out, indices, dims, wrap, xp)
-    try:
-        if not accumulate:
-            out[key] = values
-        elif out.size:
-            _add_at(xp, out, _flat(xp, out.shape, indices, dims), values)
-    except IndexError as error:
-        raise _explained(out, indices, dims, error) from None
-    except ValueError:
-        shape = list(out[key].shape)
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
-            f"indexing result of shape {shape}"
-        ) from None
 
 
 def _flat(xp: Any, shape: Ints, indices: Any, dims: Ints) -> Any:
@@ -202,11 +195,29 @@ def gather(xp: Any, input: Array, dim: int, index: Array) -> Array:
 gather.vjp(input=lambda F, g, dim, index, input_shape: F.gather_grad(g, dim, index, input_shape))
 
 
+@op(kind="update", outputs=("input",), public="")
+def scatter_write(
+    xp: Any, input: Array, dim: int, index: Array, src: Array, accumulate: bool = False
+) -> None:
+    """Write (or add) `src` where `index` says, in the input's own memory."""
+    places = _places(xp, "scatter", input.shape, dim, index)
+    if not index.size:
+        return
+    src = xp.broadcast_to(src, places.shape)
+    if accumulate:
+        _add_at(xp, input, places, src)
+        return
+    flat = input.reshape(-1)
+    flat[places.reshape(-1)] = src.reshape(-1)
+    if not xp.may_share_memory(flat, input):
+        input[...] = flat.reshape(input.shape)
+
+
 @op(kind="move", public="")
 def gather_grad(xp: Any, g: Array, dim: int, index: Array, size: Ints) -> Array:
     """Zeros of shape `size` with `g` added where `gather` read."""
     out = xp.zeros(size, g.dtype)
-    _scatter(xp, "gather", out, dim, index, g, True)
+    scatter_write.generic(xp, out, dim, index, g, True)
     return out
 
 
@@ -219,7 +230,7 @@ def scatter(
 ) -> Array:
     """A copy with `src` (of the shape of `index`, or 0-d) written or added where `index` says."""
     out = input.copy()
-    _scatter(xp, "scatter", out, dim, index, src, accumulate)
+    scatter_write.generic(xp, out, dim, index, src, accumulate)
     return out
 
 
@@ -230,34 +241,10 @@ def _scattered(F: Any, g: Any, dim: int, index: Any, accumulate: bool) -> Any:
 scatter.vjp(input=_scattered, src=lambda F, g, dim, index: F.gather(g, dim, index))
 
 
-@op(kind="update", outputs=("input",), public="")
-def scatter_write(
-    xp: Any, input: Array, dim: int, index: Array, src: Array, accumulate: bool = False
-) -> None:
-    """`scatter` into the input's own memory."""
-    _scatter(xp, "scatter", input, dim, index, src, accumulate)
-
-
-def _scatter(
-    xp: Any, name: str, out: Any, dim: int, index: Any, src: Any, accumulate: bool
-) -> None:
-    places = _places(xp, name, out.shape, dim, index)
-    if not index.size:
-        return
-    src = xp.broadcast_to(src, places.shape)
-    if accumulate:
-        _add_at(xp, out, places, src)
-        return
-    flat = out.reshape(-1)
-    flat[places.reshape(-1)] = src.reshape(-1)
-    if not xp.may_share_memory(flat, out):
-        out[...] = flat.reshape(out.shape)
-
-
 _EXTREMES = {"amax": "maximum", "amin": "minimum", "prod": "multiply"}
 
 
-@op(kind="move", public="")
+@op(dtypes="any", public="")
 def scatter_fold(
     xp: Any, input: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool
 ) -> Array:
@@ -275,10 +262,8 @@ def scatter_fold(
     return flat.reshape(out.shape)
 
 
-def _fold_vjp(
-    F: Any, g: Any, out: Any, input: Any, dim: int, index: Any, src: Any, reduce: str,
-    include_self: bool,
-) -> Any:  # fmt: skip
+def _fold_vjp(F: Any, g: Any, out: Any, input: Any, index: Any, src: Any, attrs: Any) -> Any:
+    dim, reduce, include_self = attrs
     rule = _prod_grads if reduce == "prod" else _extreme_grads
     to_self, to_src = rule(F, g, out, input, dim, index, src, include_self)
     if not include_self:
@@ -294,10 +279,8 @@ def _extreme_grads(
     if not include_self:
         kept = F.scatter(kept, dim, index, F.blank(kept, ()))
     chosen = F.eq(src, F.gather(out, dim, index))
-    count = F.scatter(
-        F.mul(F.ones_like(out), kept), dim, index, F.mul(F.ones_like(src), chosen), True
-    )
-    share = F.div(g, count)
+    kept, chosen = F.mul(F.ones_like(out), kept), F.mul(F.ones_like(src), chosen)
+    share = F.div(g, F.scatter(kept, dim, index, chosen, True))
     return F.mul(share, kept), F.mul(F.gather(share, dim, index), chosen)
 
 
@@ -305,17 +288,18 @@ def _prod_grads(
     F: Any, g: Any, out: Any, input: Any, dim: int, index: Any, src: Any, include_self: bool
 ) -> Any:
     """The product of all other factors, also where one or more of them are zero."""
+
+    def product(start: Any, factors: Any) -> Any:
+        return F.scatter_fold(start, dim, index, factors, "prod", include_self)
+
     zero, none = F.eq(src, 0), F.eq(input, 0)
-    factors = F.where(none, F.ones_like(input), input)
-    without = F.scatter_fold(factors, dim, index, src, "prod", include_self)
-    to_self = F.div(F.mul(g, without), factors)
+    own = F.where(none, F.ones_like(input), input)
+    to_self = F.div(F.mul(g, product(own, src)), own)
     count = F.scatter(F.zeros_like(out), dim, index, F.mul(F.ones_like(src), zero), True)
     single = F.mul(zero, F.eq(F.gather(count, dim, index), 1))
-    others = F.scatter_fold(
-        input, dim, index, F.where(single, F.ones_like(src), src), "prod", include_self
-    )
+    others = F.mul(g, product(input, F.where(single, F.ones_like(src), src)))
     usual = F.div(F.gather(F.mul(g, out), dim, index), F.where(zero, F.ones_like(src), src))
-    return to_self, F.where(single, F.gather(F.mul(g, others), dim, index), usual)
+    return to_self, F.where(single, F.gather(others, dim, index), usual)
 
 
 scatter_fold.vjp_joint(_fold_vjp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from .table import Array, op
+from .table import Array, op, row
 
 
 def _rows(xp: Any, x: Any) -> Any:
@@ -107,13 +107,10 @@ def _linear_weight(F: Any, g: Any, input: Any, weight_shape: tuple[int, ...]) ->
 linear.vjp(input=_linear_input, weight=_linear_weight, bias=lambda g: g)
 
 
-@op(kind="matmul", public="")
-def linear_grad_weight(xp: Any, grad: Array, input: Array) -> Array:
-    """Sum over rows of their outer products: (..., out) and (..., in) give (out, in)."""
-    return xp.matmul(_rows(xp, grad).T, _rows(xp, input))
-
-
-linear_grad_weight.vjp(
-    grad=lambda F, g, input: F.linear(input, g),
-    input=lambda F, g, grad: F.matmul(grad, g),
-)
+# fmt: off
+row("linear_grad_weight",
+    "Sum over rows of their outer products: (..., out) and (..., in) give (out, in).",
+    lambda xp, grad, input: xp.matmul(_rows(xp, grad).T, _rows(xp, input)),
+    lambda F, g, input: F.linear(input, g), lambda F, g, grad: F.matmul(grad, g),
+    kind="matmul", public="")
+# fmt: on

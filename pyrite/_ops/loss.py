@@ -7,8 +7,12 @@ from typing import Any
 from .table import Array, op
 
 
-def _classes(xp: Any, target: Any, count: int, ignore_index: int) -> tuple[Any, Any]:
-    """Targets with 0 in place of `ignore_index`, and which of them count."""
+@op(public="", dtypes="any", outputs=("~index", "~kept"))
+def class_indices(xp: Any, target: Array, count: int, ignore_index: int) -> tuple[Array, Array]:
+    """Class indices with 0 in place of `ignore_index`, and a mask of those that count.
+
+    IndexError names a class that is not in [0, count).
+    """
     kept = target != ignore_index
     index = xp.where(kept, target, 0)
     wrong = (index < 0) | (index >= count)
@@ -20,15 +24,6 @@ def _classes(xp: Any, target: Any, count: int, ignore_index: int) -> tuple[Any, 
     return index, kept
 
 
-@op(public="", dtypes="any", outputs=("~index", "~kept"))
-def class_indices(xp: Any, target: Array, count: int, ignore_index: int) -> tuple[Array, Array]:
-    """Class indices with 0 in place of `ignore_index`, and a mask of those that count.
-
-    IndexError names a class that is not in [0, count).
-    """
-    return _classes(xp, target, count, ignore_index)
-
-
 def _parts(
     xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float
 ) -> tuple[Any, Any, Any]:
@@ -37,7 +32,7 @@ def _parts(
     A row's target distribution is (1 - label_smoothing) * `own` at its class, plus `even` times
     the class weights. Both are 0 where the row is ignored.
     """
-    index, kept = _classes(xp, target, input.shape[1], ignore_index)
+    index, kept = class_indices.generic(xp, target, input.shape[1], ignore_index)
     kept = kept.astype(input.dtype)
     own = kept if weight is None else kept * weight[index]
     return index, own, kept * (label_smoothing / input.shape[1])
@@ -50,14 +45,9 @@ def _mass(xp: Any, own: Any, even: Any, weight: Any, count: int, label_smoothing
 
 @op(public="", dtypes=("same", "input", "weight"), outputs=("out", "_log_sum_exp"))
 def cross_entropy_index(
-    xp: Any,
-    input: Array,
-    target: Array,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-) -> tuple[Array, Array]:
+    xp: Any, input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100,
+    label_smoothing: float = 0.0, reduction: str = "mean",
+) -> tuple[Array, Array]:  # fmt: skip
     """Cross entropy of logits (rows, classes) and class indices (rows,).
 
     The loss, (rows,) or reduced, and the log-sum-exp of each row. IndexError names a class that
@@ -80,29 +70,18 @@ def cross_entropy_index(
     return loss, log_sum + top[:, 0]
 
 
-def _index_vjp(
-    F: Any, g: Any, input: Any, target: Any, weight: Any, log_sum_exp: Any, ignore_index: int,
-    label_smoothing: float, reduction: str,
-) -> Any:  # fmt: skip
-    rest = (target, weight, log_sum_exp, ignore_index, label_smoothing, reduction)
-    return F.cross_entropy_index_grad(g, input, *rest)
-
-
-cross_entropy_index.vjp(input=_index_vjp)
+cross_entropy_index.vjp(
+    input=lambda F, g, input, target, weight, log_sum_exp, attrs: F.cross_entropy_index_grad(
+        g, input, target, weight, log_sum_exp, *attrs
+    )
+)
 
 
 @op(public="", dtypes=("same", "grad", "input", "weight", "log_sum_exp"), outputs=("grad_input",))
 def cross_entropy_index_grad(
-    xp: Any,
-    grad: Array,
-    input: Array,
-    target: Array,
-    weight: Array | None,
-    log_sum_exp: Array,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-) -> Array:
+    xp: Any, grad: Array, input: Array, target: Array, weight: Array | None, log_sum_exp: Array,
+    ignore_index: int = -100, label_smoothing: float = 0.0, reduction: str = "mean",
+) -> Array:  # fmt: skip
     """Gradient of `cross_entropy_index` in its input."""
     n, count = input.shape
     index, own, even = _parts(xp, input, target, weight, ignore_index, label_smoothing)
@@ -117,20 +96,17 @@ def cross_entropy_index_grad(
 
 
 def _index_grad_grad(
-    F: Any, g: Any, grad: Any, input: Any, target: Any, weight: Any, log_sum_exp: Any,
-    ignore_index: int, label_smoothing: float, reduction: str,
-) -> Any:  # fmt: skip
-    rest = (target, weight, log_sum_exp, ignore_index, label_smoothing, reduction)
-    return F.sum(F.mul(g, F.cross_entropy_index_grad(F.ones_like(grad), input, *rest)), 1)
+    F: Any, g: Any, grad: Any, input: Any, target: Any, weight: Any, log_sum_exp: Any, attrs: Any
+) -> Any:
+    rest = (target, weight, log_sum_exp, *attrs)
+    return F.sum(g * F.cross_entropy_index_grad(F.ones_like(grad), input, *rest), 1)
 
 
 def _index_grad_input(
-    F: Any, g: Any, grad: Any, input: Any, target: Any, weight: Any, ignore_index: int,
-    label_smoothing: float, reduction: str,
-) -> Any:  # fmt: skip
-    mass = F.cross_entropy_mass(input, target, weight, ignore_index, label_smoothing, reduction)
-    scale = F.mul(F.reshape(grad, (-1, 1)), mass)
-    return F.softmax_grad(F.mul(g, scale), F.softmax(input, 1), 1)
+    F: Any, g: Any, grad: Any, input: Any, target: Any, weight: Any, attrs: Any
+) -> Any:
+    scale = F.reshape(grad, (-1, 1)) * F.cross_entropy_mass(input, target, weight, *attrs)
+    return F.softmax_grad(g * scale, F.softmax(input, 1), 1)
 
 
 cross_entropy_index_grad.vjp(grad=_index_grad_grad, input=_index_grad_input)
@@ -138,14 +114,9 @@ cross_entropy_index_grad.vjp(grad=_index_grad_grad, input=_index_grad_input)
 
 @op(public="", dtypes=("same", "input", "weight"), outputs=("mass",))
 def cross_entropy_mass(
-    xp: Any,
-    input: Array,
-    target: Array,
-    weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float,
-    reduction: str,
-) -> Array:
+    xp: Any, input: Array, target: Array, weight: Array | None, ignore_index: int,
+    label_smoothing: float, reduction: str,
+) -> Array:  # fmt: skip
     """The sum of each row's target distribution, as it enters the loss: (rows, 1)."""
     _, own, even = _parts(xp, input, target, weight, ignore_index, label_smoothing)
     mass = _mass(xp, own, even, weight, input.shape[1], label_smoothing)[:, None]
@@ -153,11 +124,6 @@ def cross_entropy_mass(
 
 
 cross_entropy_mass.vjp()  # constant in the logits
-
-
-def _logs(xp: Any, input: Any) -> tuple[Any, Any]:
-    """log(input) and log(1 - input), at least -100."""
-    return xp.maximum(xp.log(input), -100), xp.maximum(xp.log1p(-input), -100)
 
 
 @op(kind="pointwise", public="", dtypes="float")
@@ -168,7 +134,7 @@ def binary_cross_entropy(xp: Any, input: Array, target: Array) -> Array:
             "all elements of input should be between 0 and 1: apply a sigmoid first, or use "
             "binary_cross_entropy_with_logits"
         )
-    hit, miss = _logs(xp, input)
+    hit, miss = xp.maximum(xp.log(input), -100), xp.maximum(xp.log1p(-input), -100)
     return (target - 1) * miss - target * hit
 
 

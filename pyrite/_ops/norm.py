@@ -90,9 +90,8 @@ def _normalize_second(
         d_input = F.neg(F.mul(F.mul(r, r), bend))
         d_grad = F.mul(scaled(pv), r)
         if weight is not None:
-            d_weight = F.reshape(
-                F.sum(F.mul(F.mul(grad, pv), r), _repeats(grad.ndim, shape)), weight.shape
-            )
+            along = F.sum(F.mul(F.mul(grad, pv), r), _repeats(grad.ndim, shape))
+            d_weight = F.reshape(along, weight.shape)
     if v_weight is not None:
         a = F.reshape(v_weight, shape)
         d_grad = _plus(F, d_grad, F.mul(a, x))
@@ -106,56 +105,42 @@ def _plus(F: Any, total: Any, value: Any) -> Any:
     return value if total is None else F.add(total, value)
 
 
+def _wanted(mask: tuple[bool, ...], grads: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([g if m else None for m, g in zip(mask, grads, strict=True)])
+
+
 @op(public="", outputs=("out", "_mean", "_rstd"), onnx="LayerNormalization", autocast="float32")
 def layer_norm(
-    xp: Any,
-    input: Array,
-    normalized_shape: Sizes,
-    weight: Array | None,
-    bias: Array | None,
+    xp: Any, input: Array, normalized_shape: Sizes, weight: Array | None, bias: Array | None,
     eps: float,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """Normalise over the last dimensions, whose sizes are `normalized_shape`."""
-    out, mean, var = _normalize(
-        xp, input, weight, bias, eps, *_layer_dims(input.ndim, normalized_shape)
-    )
+    dims = _layer_dims(input.ndim, normalized_shape)
+    out, mean, var = _normalize(xp, input, weight, bias, eps, *dims)
     return out, mean, 1 / xp.sqrt(var + eps)
 
 
-def _layer_norm_vjp(
-    F: Any, g: Any, input: Any, mean: Any, rstd: Any, weight: Any, normalized_shape: Sizes,
-    eps: float, mask: tuple[bool, ...],
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    dx, dw, db = F.layer_norm_grad(g, input, mean, rstd, weight, normalized_shape, eps)
-    return dx, dw if mask[1] else None, db if mask[2] else None
-
-
-layer_norm.vjp_joint(_layer_norm_vjp)
+layer_norm.vjp_joint(
+    lambda F, g, input, mean, rstd, weight, attrs, mask: _wanted(
+        mask, F.layer_norm_grad(g, input, mean, rstd, weight, *attrs)
+    )
+)
 
 
 @op(public="", outputs=("grad_input", "grad_weight", "grad_bias"))
 def layer_norm_grad(
-    xp: Any,
-    grad: Array,
-    input: Array,
-    mean: Array,
-    rstd: Array,
-    weight: Array | None,
-    normalized_shape: Sizes,
-    eps: float,
-) -> tuple[Array, Array, Array]:
+    xp: Any, grad: Array, input: Array, mean: Array, rstd: Array, weight: Array | None,
+    normalized_shape: Sizes, eps: float,
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """Gradients of `layer_norm` in input, weight and bias, given its statistics."""
-    return _normalize_grad(
-        xp, grad, input, mean, rstd, weight, *_layer_dims(input.ndim, normalized_shape)
-    )
+    dims = _layer_dims(input.ndim, normalized_shape)
+    return _normalize_grad(xp, grad, input, mean, rstd, weight, *dims)
 
 
 def _layer_norm_second(
-    F: Any, g_grad_input: Any, g_grad_weight: Any, g_grad_bias: Any, grad: Any, input: Any,
-    weight: Any, normalized_shape: Sizes, eps: float, mask: tuple[bool, ...],
-) -> tuple[Any, ...]:  # fmt: skip
+    F: Any, gs: Any, grad: Any, input: Any, weight: Any, normalized_shape: Sizes, eps: float
+) -> tuple[Any, ...]:
     dims = _layer_dims(grad.ndim, normalized_shape)
-    gs = (g_grad_input, g_grad_weight, g_grad_bias)
     d_grad, d_input, d_weight = _normalize_second(F, gs, grad, input, weight, eps, *dims)
     return d_grad, d_input, None, None, d_weight
 
@@ -172,17 +157,11 @@ def batch_norm_train(
     return out, xp.reshape(mean, (-1,)), xp.reshape(1 / xp.sqrt(var + eps), (-1,))
 
 
-def _batch_norm_vjp(
-    F: Any, g_out: Any, input: Any, weight: Any, mean: Any, invstd: Any, eps: float,
-    mask: tuple[bool, ...],
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    if g_out is None:
-        return None, None, None
-    dx, dw, db = F.batch_norm_grad(g_out, input, weight, mean, invstd, eps)
-    return dx, dw if mask[1] else None, db if mask[2] else None
-
-
-batch_norm_train.vjp_joint(_batch_norm_vjp)
+batch_norm_train.vjp_joint(
+    lambda F, g_out, input, weight, mean, invstd, eps, mask: _wanted(
+        mask, F.batch_norm_grad(g_out, input, weight, mean, invstd, eps)
+    )
+)
 
 
 @op(public="", outputs=("grad_input", "grad_weight", "grad_bias"))
@@ -197,14 +176,10 @@ def batch_norm_grad(
 
 
 def _batch_norm_second(
-    F: Any, g_grad_input: Any, g_grad_weight: Any, g_grad_bias: Any, grad: Any, input: Any,
-    weight: Any, eps: float, mask: tuple[bool, ...],
-) -> tuple[Any, ...]:  # fmt: skip
-    gs = (g_grad_input, g_grad_weight, g_grad_bias)
-    d_grad, d_input, d_weight = _normalize_second(
-        F, gs, grad, input, weight, eps, *_batch_dims(grad.shape)
-    )
-    return d_grad, d_input, d_weight, None, None
+    F: Any, gs: Any, grad: Any, input: Any, weight: Any, eps: float
+) -> tuple[Any, ...]:
+    dims = _batch_dims(grad.shape)
+    return *_normalize_second(F, gs, grad, input, weight, eps, *dims), None, None
 
 
 batch_norm_grad.vjp_joint(_batch_norm_second)

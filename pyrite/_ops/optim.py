@@ -6,17 +6,11 @@ leaves unused is empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
 from .table import Array, Arrays, op
-
-
-def _rows(*lists: Arrays) -> Iterator[tuple[Array, ...]]:
-    """The arrays that belong to one parameter, none 0-d; None for an unused list."""
-    for i in range(len(lists[0])):
-        yield tuple(_at_least_1d(arrays[i]) if arrays else None for arrays in lists)
 
 
 def _at_least_1d(array: Array) -> Array:
@@ -25,8 +19,9 @@ def _at_least_1d(array: Array) -> Array:
 
 
 def _each(rule: Callable[..., None], *lists: Arrays) -> None:
-    """Apply a rule per parameter, in float32 where the parameter has half precision."""
-    for row in _rows(*lists):
+    """Apply a rule per parameter, in float32 where that has half precision; None: unused list."""
+    for i in range(len(lists[0])):
+        row: list[Any] = [_at_least_1d(arrays[i]) if arrays else None for arrays in lists]
         if row[0].dtype.itemsize > 2:
             rule(*row)
             continue

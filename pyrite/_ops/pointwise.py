@@ -8,7 +8,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .table import Array, op
+from .table import Array, floating, op, precise, row
+
+_POSITIVE, _INSIDE, _NOT_ZERO = [(0.01, None)], [(-0.9, 0.9)], [(None, None), (0.1, None)]
+
+
+def flat(F: Any, g: Any) -> Any:
+    """The formula of a function without slope."""
+    return F.zeros_like(g)
+
 
 # ---- arithmetic
 
@@ -42,81 +50,38 @@ def sub(xp: Any, input: Array, other: Array, *, alpha: float = 1) -> Array:
 sub.vjp(input=lambda g: g, other=lambda F, g, alpha: F.neg(g) if alpha == 1 else F.mul(g, -alpha))
 
 
-@op(kind="pointwise", onnx="Mul", aliases=("multiply",))
-def mul(xp: Any, input: Array, other: Array) -> Array:
-    """`input * other`."""
-    return xp.multiply(input, other)
+# fmt: off
+row("mul", "`input * other`.", lambda xp, input, other: xp.multiply(input, other),
+    lambda g, other: g * other, lambda g, input: g * input, onnx="Mul", aliases=("multiply",))
+floating("div", "`input / other`, floating.", lambda xp, input, other: xp.true_divide(input, other),
+    lambda g, other: g / other, lambda g, other, out: -(g * (out / other)),
+    onnx="Div", domain=_NOT_ZERO, public="")
+row("neg", "`-input`; RuntimeError for bool.", lambda xp, input: xp.negative(input),
+    lambda g: -g, onnx="Neg", aliases=("negative",))
+row("abs", "The absolute value.", lambda xp, input: xp.absolute(input),
+    lambda F, g, input: g * F.sign(input), onnx="Abs", aliases=("absolute",))
+# fmt: on
 
 
-mul.vjp(input=lambda g, other: g * other, other=lambda g, input: g * input)
-
-
-@op(kind="pointwise", dtypes="float", onnx="Div", domain=[(None, None), (0.1, None)], public="")
-def div(xp: Any, input: Array, other: Array) -> Array:
-    """`input / other`, floating."""
-    return xp.true_divide(input, other)
-
-
-div.vjp(input=lambda g, other: g / other, other=lambda g, other, out: -(g * (out / other)))
-
-
-def _refuse_zero(other: Any) -> None:
-    if (
-        getattr(other, "dtype", None) is not None
-        and other.dtype.kind in "iu"
-        and (other == 0).any()
-    ):
+def _nonzero(other: Any) -> Any:
+    """The divisor; RuntimeError for a whole number that is 0."""
+    if hasattr(other, "dtype") and other.dtype.kind in "iu" and (other == 0).any():
         raise RuntimeError("ZeroDivisionError: integer division by zero")
+    return other
 
 
-@op(kind="pointwise", domain=[(None, None), (0.1, None)])
-def floor_divide(xp: Any, input: Array, other: Array) -> Array:
-    """`floor(input / other)`; RuntimeError for an integer division by zero."""
-    _refuse_zero(other)
-    return xp.floor_divide(input, other)
-
-
-floor_divide.vjp(input=lambda F, g: F.zeros_like(g), other=lambda F, g: F.zeros_like(g))
-
-
-@op(kind="pointwise", aliases=("special.remainder",), domain=[(None, None), (0.1, None)])
-def remainder(xp: Any, input: Array, other: Array) -> Array:
-    """`input - other * floor(input / other)`: the sign is that of `other`."""
-    _refuse_zero(other)
-    return xp.remainder(input, other)
-
-
-remainder.vjp(
-    input=lambda g: g, other=lambda F, g, input, other: -(g * F.floor_divide(input, other))
-)
-
-
-@op(kind="pointwise", onnx="Mod", domain=[(None, None), (0.1, None)])
-def fmod(xp: Any, input: Array, other: Array) -> Array:
-    """`input - other * trunc(input / other)`: the sign is that of `input`."""
-    _refuse_zero(other)
-    return xp.fmod(input, other)
-
-
-fmod.vjp(input=lambda g: g, other=lambda F, g, input, other: -(g * F.trunc(input / other)))
-
-
-@op(kind="pointwise", onnx="Neg", aliases=("negative",))
-def neg(xp: Any, input: Array) -> Array:
-    """`-input`; RuntimeError for bool."""
-    return xp.negative(input)
-
-
-neg.vjp(input=lambda g: -g)
-
-
-@op(kind="pointwise", onnx="Abs", aliases=("absolute",))
-def abs(xp: Any, input: Array) -> Array:
-    """The absolute value."""
-    return xp.absolute(input)
-
-
-abs.vjp(input=lambda F, g, input: g * F.sign(input))
+# fmt: off
+row("floor_divide", "`floor(input / other)`; RuntimeError for an integer division by zero.",
+    lambda xp, input, other: xp.floor_divide(input, _nonzero(other)), flat, flat, domain=_NOT_ZERO)
+row("remainder", "`input - other * floor(input / other)`: the sign is that of `other`.",
+    lambda xp, input, other: xp.remainder(input, _nonzero(other)),
+    lambda g: g, lambda F, g, input, other: -(g * F.floor_divide(input, other)),
+    domain=_NOT_ZERO, aliases=("special.remainder",))
+row("fmod", "`input - other * trunc(input / other)`: the sign is that of `input`.",
+    lambda xp, input, other: xp.fmod(input, _nonzero(other)),
+    lambda g: g, lambda F, g, input, other: -(g * F.trunc(input / other)),
+    onnx="Mod", domain=_NOT_ZERO)
+# fmt: on
 
 
 @op(kind="pointwise", onnx="Sign", aliases=("sgn",))
@@ -127,7 +92,7 @@ def sign(xp: Any, input: Array) -> Array:
     return input.copy() if input.dtype.kind == "b" else xp.sign(input)
 
 
-sign.vjp(input=lambda F, g: F.zeros_like(g))
+sign.vjp(input=flat)
 
 
 # ---- powers and roots
@@ -178,259 +143,96 @@ def _pow_exponent(F: Any, g: Any, input: Any, exponent: Any, out: Any) -> Any:
 pow.vjp(input=_pow_input, exponent=_pow_exponent)
 
 
-@op(kind="pointwise", dtypes="float", onnx="Sqrt", domain=[(0.01, None)])
-def sqrt(xp: Any, input: Array) -> Array:
-    """The square root; NaN below 0."""
-    return xp.sqrt(input)
-
-
-sqrt.vjp(input=lambda g, out: g / (out * 2.0))
-
-
-@op(kind="pointwise", dtypes="float", autocast="float32", domain=[(0.01, None)])
-def rsqrt(xp: Any, input: Array) -> Array:
-    """`1 / sqrt(input)`."""
-    return 1.0 / xp.sqrt(input)
-
-
-rsqrt.vjp(input=lambda g, out: g * (out * out * out * -0.5))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Reciprocal", autocast="float32")
-def reciprocal(xp: Any, input: Array) -> Array:
-    """`1 / input`."""
-    return xp.true_divide(1.0, input)
-
-
-reciprocal.vjp(input=lambda g, out: -(g * (out * out)))
-
+# fmt: off
+floating("sqrt", "The square root; NaN below 0.", lambda xp, input: xp.sqrt(input),
+    lambda g, out: g / (out * 2.0), onnx="Sqrt", domain=_POSITIVE)
+precise("rsqrt", "`1 / sqrt(input)`.", lambda xp, input: 1.0 / xp.sqrt(input),
+    lambda g, out: g * (out * out * out * -0.5), domain=_POSITIVE)
+precise("reciprocal", "`1 / input`.", lambda xp, input: xp.true_divide(1.0, input),
+    lambda g, out: -(g * (out * out)), onnx="Reciprocal")
+floating("hypot", "`sqrt(input**2 + other**2)` without overflow.",
+    lambda xp, input, other: xp.hypot(input, other),
+    lambda g, input, out: g * (input / out), lambda g, other, out: g * (other / out))
 
 # ---- exponentials and logarithms
 
-
-@op(kind="pointwise", dtypes="float", onnx="Exp", autocast="float32")
-def exp(xp: Any, input: Array) -> Array:
-    """Powers of e: `e ** input`."""
-    return xp.exp(input)
-
-
-exp.vjp(input=lambda g, out: g * out)
-
-
-@op(kind="pointwise", dtypes="float", aliases=("special.exp2",))
-def exp2(xp: Any, input: Array) -> Array:
-    """2 to the power of each element."""
-    return xp.exp2(input)
-
-
-exp2.vjp(input=lambda g, out: g * (out * math.log(2)))
-
-
-@op(kind="pointwise", dtypes="float", autocast="float32", aliases=("special.expm1",))
-def expm1(xp: Any, input: Array) -> Array:
-    """`exp(input) - 1`, exact near 0."""
-    return xp.expm1(input)
+precise("exp", "Powers of e: `e ** input`.", lambda xp, input: xp.exp(input),
+    lambda g, out: g * out, onnx="Exp")
+floating("exp2", "2 to the power of each element.", lambda xp, input: xp.exp2(input),
+    lambda g, out: g * (out * math.log(2)), aliases=("special.exp2",))
+precise("expm1", "`exp(input) - 1`, exact near 0.", lambda xp, input: xp.expm1(input),
+    lambda g, out: g * (out + 1.0), aliases=("special.expm1",))
+precise("log", "The natural logarithm.", lambda xp, input: xp.log(input),
+    lambda g, input: g / input, onnx="Log", domain=_POSITIVE)
+precise("log2", "The logarithm to base 2.", lambda xp, input: xp.log2(input),
+    lambda g, input: g / (input * math.log(2)), domain=_POSITIVE)
+precise("log10", "The logarithm to base 10.", lambda xp, input: xp.log10(input),
+    lambda g, input: g / (input * math.log(10)), domain=_POSITIVE)
+precise("log1p", "`log(1 + input)`, exact near 0.", lambda xp, input: xp.log1p(input),
+    lambda g, input: g / (input + 1.0), domain=[(-0.9, None)], aliases=("special.log1p",))
+floating("logaddexp", "`log(exp(input) + exp(other))` without overflow.",
+    lambda xp, input, other: xp.logaddexp(input, other),
+    lambda F, g, input, other: g * F.sigmoid(input - other),
+    lambda F, g, input, other: g * F.sigmoid(other - input))
+# fmt: on
 
 
-expm1.vjp(input=lambda g, out: g * (out + 1.0))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Log", autocast="float32", domain=[(0.01, None)])
-def log(xp: Any, input: Array) -> Array:
-    """The natural logarithm."""
-    return xp.log(input)
-
-
-log.vjp(input=lambda g, input: g / input)
-
-
-@op(kind="pointwise", dtypes="float", autocast="float32", domain=[(0.01, None)])
-def log2(xp: Any, input: Array) -> Array:
-    """The logarithm to base 2."""
-    return xp.log2(input)
-
-
-log2.vjp(input=lambda g, input: g / (input * math.log(2)))
-
-
-@op(kind="pointwise", dtypes="float", autocast="float32", domain=[(0.01, None)])
-def log10(xp: Any, input: Array) -> Array:
-    """The logarithm to base 10."""
-    return xp.log10(input)
-
-
-log10.vjp(input=lambda g, input: g / (input * math.log(10)))
-
-
-@op(
-    kind="pointwise", dtypes="float", autocast="float32", domain=[(-0.9, None)],
-    aliases=("special.log1p",),
-)  # fmt: skip
-def log1p(xp: Any, input: Array) -> Array:
-    """`log(1 + input)`, exact near 0."""
-    return xp.log1p(input)
-
-
-log1p.vjp(input=lambda g, input: g / (input + 1.0))
-
-
-@op(kind="pointwise", dtypes="float")
-def logaddexp(xp: Any, input: Array, other: Array) -> Array:
-    """`log(exp(input) + exp(other))` without overflow."""
-    return xp.logaddexp(input, other)
-
-
-logaddexp.vjp(
-    input=lambda F, g, input, other: g * F.sigmoid(input - other),
-    other=lambda F, g, input, other: g * F.sigmoid(other - input),
-)
-
-
-@op(
-    kind="pointwise", dtypes="float", aliases=("special.xlogy",), domain=[(None, None), (0.1, None)]
-)
+@op(kind="pointwise", dtypes="float", aliases=("special.xlogy",), domain=_NOT_ZERO)
 def xlogy(xp: Any, input: Array, other: Array) -> Array:
     """`input * log(other)`, and 0 where `input` is 0 and `other` is not NaN."""
     product = xp.multiply(input, xp.log(other))
     return xp.where(xp.logical_and(xp.equal(input, 0), ~xp.isnan(other)), 0, product)
 
 
-xlogy.vjp(
-    input=lambda F, g, input, other: F.where(
-        F.logical_and(F.eq(input, 0), F.le(other, 0)), 0.0, g * F.log(other)
-    ),
-    other=lambda g, input, other: g * (input / other),
-)
+def _xlogy_input(F: Any, g: Any, input: Any, other: Any) -> Any:
+    defined = F.logical_and(F.eq(input, 0), F.le(other, 0))
+    return F.where(defined, 0.0, g * F.log(other))
 
 
-# ---- trigonometry
+xlogy.vjp(input=_xlogy_input, other=lambda g, input, other: g * (input / other))
 
 
-@op(kind="pointwise", dtypes="float", onnx="Sin")
-def sin(xp: Any, input: Array) -> Array:
-    """The sine of each element (radians)."""
-    return xp.sin(input)
-
-
-sin.vjp(input=lambda F, g, input: g * F.cos(input))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Cos")
-def cos(xp: Any, input: Array) -> Array:
-    """The cosine of each element (radians)."""
-    return xp.cos(input)
-
-
-cos.vjp(input=lambda F, g, input: -(g * F.sin(input)))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Tan", autocast="float32")
-def tan(xp: Any, input: Array) -> Array:
-    """The tangent of each element (radians)."""
-    return xp.tan(input)
-
-
-tan.vjp(input=lambda g, out: g * (out * out + 1.0))
+# ---- trigonometry: angles in radians
 
 
 def _root(F: Any, x: Any, sign: float, offset: float) -> Any:
     """`1 / sqrt(sign * x**2 + offset)`."""
-    return F.rsqrt(F.add(F.mul(F.mul(x, x), sign), offset))
+    return F.rsqrt(x * x * sign + offset)
 
 
-@op(kind="pointwise", dtypes="float", onnx="Asin", domain=[(-0.9, 0.9)], aliases=("arcsin",))
-def asin(xp: Any, input: Array) -> Array:
-    """The angle in [-pi/2, pi/2] with this sine; NaN outside [-1, 1]."""
-    return xp.arcsin(input)
-
-
-asin.vjp(input=lambda F, g, input: g * _root(F, input, -1.0, 1.0))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Acos", domain=[(-0.9, 0.9)], aliases=("arccos",))
-def acos(xp: Any, input: Array) -> Array:
-    """The angle in [0, pi] with this cosine; NaN outside [-1, 1]."""
-    return xp.arccos(input)
-
-
-acos.vjp(input=lambda F, g, input: -(g * _root(F, input, -1.0, 1.0)))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Atan", aliases=("arctan",))
-def atan(xp: Any, input: Array) -> Array:
-    """The angle in (-pi/2, pi/2) with this tangent."""
-    return xp.arctan(input)
-
-
-atan.vjp(input=lambda g, input: g / (input * input + 1.0))
-
-
-@op(kind="pointwise", dtypes="float", aliases=("arctan2",))
-def atan2(xp: Any, input: Array, other: Array) -> Array:
-    """The angle of the point (x = `other`, y = `input`), in [-pi, pi]."""
-    return xp.arctan2(input, other)
-
-
-atan2.vjp(
-    input=lambda g, input, other: g * (other / (input * input + other * other)),
-    other=lambda g, input, other: -(g * (input / (input * input + other * other))),
-)
-
-
-@op(kind="pointwise", dtypes="float", onnx="Sinh", autocast="float32")
-def sinh(xp: Any, input: Array) -> Array:
-    """The hyperbolic sine."""
-    return xp.sinh(input)
-
-
-sinh.vjp(input=lambda F, g, input: g * F.cosh(input))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Cosh", autocast="float32")
-def cosh(xp: Any, input: Array) -> Array:
-    """The hyperbolic cosine."""
-    return xp.cosh(input)
-
-
-cosh.vjp(input=lambda F, g, input: g * F.sinh(input))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Asinh", aliases=("arcsinh",))
-def asinh(xp: Any, input: Array) -> Array:
-    """The inverse hyperbolic sine."""
-    return xp.arcsinh(input)
-
-
-asinh.vjp(input=lambda F, g, input: g * _root(F, input, 1.0, 1.0))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Acosh", domain=[(1.1, None)], aliases=("arccosh",))
-def acosh(xp: Any, input: Array) -> Array:
-    """The inverse hyperbolic cosine; NaN below 1."""
-    return xp.arccosh(input)
-
-
-acosh.vjp(input=lambda F, g, input: g * _root(F, input, 1.0, -1.0))
-
-
-@op(kind="pointwise", dtypes="float", onnx="Atanh", domain=[(-0.9, 0.9)], aliases=("arctanh",))
-def atanh(xp: Any, input: Array) -> Array:
-    """The inverse hyperbolic tangent; NaN outside [-1, 1]."""
-    return xp.arctanh(input)
-
-
-atanh.vjp(input=lambda g, input: -(g / (input * input - 1.0)))
-
-
-@op(kind="pointwise", dtypes="float")
-def hypot(xp: Any, input: Array, other: Array) -> Array:
-    """`sqrt(input**2 + other**2)` without overflow."""
-    return xp.hypot(input, other)
-
-
-hypot.vjp(
-    input=lambda g, input, out: g * (input / out), other=lambda g, other, out: g * (other / out)
-)
+# fmt: off
+floating("sin", "The sine of each element (radians).", lambda xp, input: xp.sin(input),
+    lambda F, g, input: g * F.cos(input), onnx="Sin")
+floating("cos", "The cosine of each element (radians).", lambda xp, input: xp.cos(input),
+    lambda F, g, input: -(g * F.sin(input)), onnx="Cos")
+precise("tan", "The tangent of each element (radians).", lambda xp, input: xp.tan(input),
+    lambda g, out: g * (out * out + 1.0), onnx="Tan")
+floating("asin", "The angle in [-pi/2, pi/2] with this sine; NaN outside [-1, 1].",
+    lambda xp, input: xp.arcsin(input), lambda F, g, input: g * _root(F, input, -1.0, 1.0),
+    onnx="Asin", domain=_INSIDE, aliases=("arcsin",))
+floating("acos", "The angle in [0, pi] with this cosine; NaN outside [-1, 1].",
+    lambda xp, input: xp.arccos(input), lambda F, g, input: -(g * _root(F, input, -1.0, 1.0)),
+    onnx="Acos", domain=_INSIDE, aliases=("arccos",))
+floating("atan", "The angle in (-pi/2, pi/2) with this tangent.",
+    lambda xp, input: xp.arctan(input), lambda g, input: g / (input * input + 1.0),
+    onnx="Atan", aliases=("arctan",))
+floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, pi].",
+    lambda xp, input, other: xp.arctan2(input, other),
+    lambda g, input, other: g * (other / (input * input + other * other)),
+    lambda g, input, other: -(g * (input / (input * input + other * other))), aliases=("arctan2",))
+precise("sinh", "The hyperbolic sine.", lambda xp, input: xp.sinh(input),
+    lambda F, g, input: g * F.cosh(input), onnx="Sinh")
+precise("cosh", "The hyperbolic cosine.", lambda xp, input: xp.cosh(input),
+    lambda F, g, input: g * F.sinh(input), onnx="Cosh")
+floating("asinh", "The inverse hyperbolic sine.", lambda xp, input: xp.arcsinh(input),
+    lambda F, g, input: g * _root(F, input, 1.0, 1.0), onnx="Asinh", aliases=("arcsinh",))
+floating("acosh", "The inverse hyperbolic cosine; NaN below 1.",
+    lambda xp, input: xp.arccosh(input), lambda F, g, input: g * _root(F, input, 1.0, -1.0),
+    onnx="Acosh", domain=[(1.1, None)], aliases=("arccosh",))
+floating("atanh", "The inverse hyperbolic tangent; NaN outside [-1, 1].",
+    lambda xp, input: xp.arctanh(input), lambda g, input: -(g / (input * input - 1.0)),
+    onnx="Atanh", domain=_INSIDE, aliases=("arctanh",))
+# fmt: on
 
 
 # ---- rounding: no slope
@@ -441,26 +243,14 @@ def _whole(function: Any, input: Any) -> Any:
     return input.copy() if input.dtype.kind in "biu" else function(input)
 
 
-def _flat(F: Any, g: Any) -> Any:
-    return F.zeros_like(g)
-
-
-@op(kind="pointwise", onnx="Ceil")
-def ceil(xp: Any, input: Array) -> Array:
-    """The smallest integer not below each element."""
-    return _whole(xp.ceil, input)
-
-
-@op(kind="pointwise", onnx="Floor")
-def floor(xp: Any, input: Array) -> Array:
-    """The largest integer not above each element."""
-    return _whole(xp.floor, input)
-
-
-@op(kind="pointwise", aliases=("fix",))
-def trunc(xp: Any, input: Array) -> Array:
-    """Each element without its fraction."""
-    return _whole(xp.trunc, input)
+# fmt: off
+row("ceil", "The smallest integer not below each element.",
+    lambda xp, input: _whole(xp.ceil, input), flat, onnx="Ceil")
+row("floor", "The largest integer not above each element.",
+    lambda xp, input: _whole(xp.floor, input), flat, onnx="Floor")
+row("trunc", "Each element without its fraction.",
+    lambda xp, input: _whole(xp.trunc, input), flat, aliases=("fix",))
+# fmt: on
 
 
 @op(kind="pointwise", onnx="Round", aliases=("special.round",))
@@ -468,45 +258,37 @@ def round(xp: Any, input: Array, *, decimals: int = 0) -> Array:
     """The nearest number of `decimals` decimals, halves to even; negative counts tens."""
     if decimals == 0 or input.dtype.kind in "biu":
         return _whole(xp.rint, input)
-    scale = 10.0**decimals if decimals > 0 else 10.0**-decimals
+    scale = 10.0 ** max(decimals, -decimals)
     if decimals > 0:
         return xp.rint(input * scale) / scale
     return xp.rint(input / scale) * scale
 
 
-for _op in (ceil, floor, trunc, round):
-    _op.vjp(input=_flat)
+round.vjp(input=flat)
 
 
 # ---- choosing between operands
 
 
-@op(kind="pointwise", onnx="Max")
-def maximum(xp: Any, input: Array, other: Array) -> Array:
-    """The larger operand; NaN where either is NaN. Equal operands share the gradient."""
-    return xp.maximum(input, other)
+def _share(F: Any, g: Any, loses: Any, tie: Any) -> Any:
+    return F.where(loses, 0.0, F.where(tie, g * 0.5, g))
 
 
-def _share(F: Any, g: Any, lost: Any, tie: Any) -> Any:
-    return F.where(lost, 0.0, F.where(tie, F.mul(g, 0.5), g))
-
-
-maximum.vjp(
-    input=lambda F, g, input, other: _share(F, g, F.lt(input, other), F.eq(input, other)),
-    other=lambda F, g, input, other: _share(F, g, F.gt(input, other), F.eq(input, other)),
-)
-
-
-@op(kind="pointwise", onnx="Min")
-def minimum(xp: Any, input: Array, other: Array) -> Array:
-    """The smaller operand; NaN where either is NaN. Equal operands share the gradient."""
-    return xp.minimum(input, other)
-
-
-minimum.vjp(
-    input=lambda F, g, input, other: _share(F, g, F.gt(input, other), F.eq(input, other)),
-    other=lambda F, g, input, other: _share(F, g, F.lt(input, other), F.eq(input, other)),
-)
+# fmt: off
+row("maximum", "The larger operand; NaN where either is NaN. Equal operands share the gradient.",
+    lambda xp, input, other: xp.maximum(input, other),
+    lambda F, g, input, other: _share(F, g, input < other, input == other),
+    lambda F, g, input, other: _share(F, g, input > other, input == other), onnx="Max")
+row("minimum", "The smaller operand; NaN where either is NaN. Equal operands share the gradient.",
+    lambda xp, input, other: xp.minimum(input, other),
+    lambda F, g, input, other: _share(F, g, input > other, input == other),
+    lambda F, g, input, other: _share(F, g, input < other, input == other), onnx="Min")
+floating("copysign", "The size of `input` with the sign of `other`.",
+    lambda xp, input, other: xp.copysign(input, other),
+    lambda F, g, input, other: g * (F.sign(input) * F.copysign(1.0, other)), flat)
+row("nextafter", "The next floating-point number after `input` towards `other`.",
+    lambda xp, input, other: xp.nextafter(input, other))
+# fmt: on
 
 
 @op(kind="pointwise", onnx="Clip", aliases=("clip",))
@@ -557,24 +339,6 @@ where.vjp(
     input=lambda F, g, condition: F.where(condition, g, 0.0),
     other=lambda F, g, condition: F.where(condition, 0.0, g),
 )
-
-
-@op(kind="pointwise", dtypes="float")
-def copysign(xp: Any, input: Array, other: Array) -> Array:
-    """The size of `input` with the sign of `other`."""
-    return xp.copysign(input, other)
-
-
-copysign.vjp(
-    input=lambda F, g, input, other: g * (F.sign(input) * F.copysign(1.0, other)),
-    other=lambda F, g: F.zeros_like(g),
-)
-
-
-@op(kind="pointwise")
-def nextafter(xp: Any, input: Array, other: Array) -> Array:
-    """The next floating-point number after `input` towards `other`."""
-    return xp.nextafter(input, other)
 
 
 @op(kind="pointwise", dtypes="float", outputs=("mantissa", "~exponent"), public="fm")

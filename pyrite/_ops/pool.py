@@ -27,33 +27,22 @@ def _windowed(
 ) -> Any:  # fmt: skip
     """The input padded so that each of `sizes` windows lies inside it."""
     spatial = input.shape[-len(kernel) :]
-    extra = tuple([
-        max(0, (o - 1) * s + d * (k - 1) + 1 - n - 2 * p)
-        for o, k, s, p, d, n in zip(sizes, kernel, stride, padding, dilation, spatial, strict=True)
-    ])  # fmt: skip
-    return padded(xp, input, padding, value, extra)
-
-
-def _lowest(xp: Any, kind: Any) -> Any:
-    return -xp.inf if kind.kind == "f" else xp.iinfo(kind).min
+    each = zip(sizes, kernel, stride, padding, dilation, spatial, strict=True)
+    extra = [max(0, (o - 1) * s + d * (k - 1) + 1 - n - 2 * p) for o, k, s, p, d, n in each]
+    return padded(xp, input, padding, value, tuple(extra))
 
 
 def _max_pool(
-    xp: Any,
-    input: Array,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
+    xp: Any, input: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
     ceil_mode: bool = False,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array]:  # fmt: skip
     """Maximum of each window of (batch, channels, ...), and its index in the flattened plane.
 
     The first of equal values wins, and the last NaN. Indices are int64.
     """
     spatial = input.shape[2:]
     sizes = pooled_sizes(spatial, kernel_size, stride, padding, dilation, ceil_mode)
-    lowest = _lowest(xp, input.dtype)
+    lowest = -xp.inf if input.dtype.kind == "f" else xp.iinfo(input.dtype).min
     x = _windowed(xp, input, sizes, kernel_size, stride, padding, dilation, lowest)
     # Places in the plane, -1 in the padding: that is never chosen, whatever the values are.
     places = xp.full(x.shape[2:], -1, dtype=xp.int64)
@@ -75,18 +64,14 @@ def _max_pool(
     return best, at
 
 
-max_pool2d = op(public="", outputs=("out", "_indices"), onnx="MaxPool", name="max_pool2d")(
-    _max_pool
-)
-max_pool2d_with_indices = op(
-    public="", outputs=("out", "~indices"), name="max_pool2d_with_indices"
-)(_max_pool)
-max_pool3d = op(public="", outputs=("out", "~indices"), onnx="MaxPool", name="max_pool3d")(
-    _max_pool
-)
-
-for _op in (max_pool2d, max_pool2d_with_indices, max_pool3d):
-    _op.vjp(input=lambda F, g, indices, input_shape: F.max_pool2d_grad(g, indices, input_shape))
+for _name, _indices, _onnx in (
+    ("max_pool2d", "_indices", "MaxPool"),
+    ("max_pool2d_with_indices", "~indices", None),
+    ("max_pool3d", "~indices", "MaxPool"),
+):
+    op(public="", outputs=("out", _indices), onnx=_onnx, name=_name)(_max_pool).vjp(
+        input=lambda F, g, indices, input_shape: F.max_pool2d_grad(g, indices, input_shape)
+    )
 
 
 @op(public="", dtypes=("same", "g"))
@@ -108,10 +93,14 @@ def _at_indices(F: Any, g: Any, indices: Any) -> Any:
 max_pool2d_grad.vjp(g=_at_indices)
 
 
-def _counts(n: int, o: int, k: int, s: int, p: int, include_pad: bool) -> list[int]:
-    """Elements that each of `o` windows of one dimension counts."""
-    low, high = (-p, n + p) if include_pad else (0, n)
-    return [min(i * s - p + k, high) - max(i * s - p, low) for i in range(o)]
+def _sums(xp: Any, input: Any, sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes) -> Any:
+    """The sum of each of `sizes` windows over the last dimensions."""
+    ones = (1,) * len(kernel)
+    x = _windowed(xp, input, sizes, kernel, stride, padding, ones, 0)
+    out = xp.zeros((*input.shape[: -len(sizes)], *sizes), input.dtype)
+    for index in offsets(kernel, sizes, stride, ones):
+        out += x[index]
+    return out
 
 
 def _divisor(
@@ -121,65 +110,38 @@ def _divisor(
     """What the window sums are divided by: a number, or an array of the windows' shape."""
     if override is not None:
         return override
-    counts = [
-        _counts(n, o, k, s, p, include_pad)
-        for n, o, k, s, p in zip(spatial, sizes, kernel, stride, padding, strict=True)
-    ]
-    if all(len(set(c)) < 2 for c in counts):
-        return prod([c[0] for c in counts if c])
-    out = xp.asarray(counts[0], dtype=like.dtype)
-    for c in counts[1:]:
-        out = out[..., None] * xp.asarray(c, dtype=like.dtype)
-    return out
+    if include_pad:
+        spatial = tuple([n + 2 * p for n, p in zip(spatial, padding, strict=True)])
+        padding = (0,) * len(padding)
+    each = zip(sizes, kernel, stride, spatial, strict=True)
+    if not any(padding) and all((o - 1) * s + k <= n for o, k, s, n in each):
+        return prod(kernel)
+    return _sums(xp, xp.ones(spatial, like.dtype), sizes, kernel, stride, padding)
 
 
 @op(public="", onnx="AveragePool")
 def avg_pool2d(
-    xp: Any,
-    input: Array,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Array:
+    xp: Any, input: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Array:  # fmt: skip
     """Mean of each window over the last dimensions, as many as the kernel has."""
-    ones = (1,) * len(kernel_size)
     spatial = input.shape[-len(kernel_size) :]
+    ones = (1,) * len(kernel_size)
     sizes = pooled_sizes(spatial, kernel_size, stride, padding, ones, ceil_mode)
-    x = _windowed(xp, input, sizes, kernel_size, stride, padding, ones, 0)
-    out = xp.zeros((*input.shape[: -len(sizes)], *sizes), input.dtype)
-    for index in offsets(kernel_size, sizes, stride, ones):
-        out += x[index]
+    out = _sums(xp, input, sizes, kernel_size, stride, padding)
     window = (sizes, spatial, kernel_size, stride, padding)
     count = _divisor(xp, out, *window, count_include_pad, divisor_override)
     return out / count if out.dtype.kind == "f" else xp.trunc(out / count).astype(out.dtype)
 
 
-def _avg_vjp(
-    F: Any, g: Any, input_shape: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes,
-    ceil_mode: bool, count_include_pad: bool, divisor_override: int | None,
-) -> Any:  # fmt: skip
-    window = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    return F.avg_pool2d_grad(g, input_shape, *window)
-
-
-avg_pool2d.vjp(input=_avg_vjp)
+avg_pool2d.vjp(input=lambda F, g, input_shape, attrs: F.avg_pool2d_grad(g, input_shape, *attrs))
 
 
 @op(public="")
 def avg_pool2d_grad(
-    xp: Any,
-    g: Array,
-    input_shape: Sizes,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Array:
+    xp: Any, g: Array, input_shape: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes,
+    ceil_mode: bool, count_include_pad: bool, divisor_override: int | None,
+) -> Array:  # fmt: skip
     """The average pool's adjoint: each window's share added to its elements."""
     ones = (1,) * len(kernel_size)
     spatial, sizes = input_shape[-len(kernel_size) :], g.shape[-len(kernel_size) :]
@@ -192,12 +154,4 @@ def avg_pool2d_grad(
     return x if x is out else x[inner(spatial, padding)]
 
 
-def _avg_adjoint(
-    F: Any, g: Any, kernel_size: Sizes, stride: Sizes, padding: Sizes, ceil_mode: bool,
-    count_include_pad: bool, divisor_override: int | None,
-) -> Any:  # fmt: skip
-    window = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    return F.avg_pool2d(g, *window)
-
-
-avg_pool2d_grad.vjp(g=_avg_adjoint)
+avg_pool2d_grad.vjp(g=lambda F, g, attrs: F.avg_pool2d(g, *attrs[1:]))

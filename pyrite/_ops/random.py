@@ -23,6 +23,8 @@ from .._dtypes import float32, float64
 from ..backends._philox import philox_words, piece
 from .table import Array, op
 
+Shape = tuple[int, ...]
+
 _WIDE = 1 << 24  # integer ranges above this use 64-bit draws: no value's odds are off by 2**-8
 _DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # float64 sqrt(1/2) as an integer
@@ -127,7 +129,7 @@ def _uint64(xp: Any, words: Any) -> Any:
 
 
 def _fill(
-    xp: Any, shape: tuple[int, ...], kind: Any, call: tuple[int, int],
+    xp: Any, shape: Shape, kind: Any, call: tuple[int, int],
     make: Callable[[Any, int, int], Any], wide: bool = False,
 ) -> Any:  # fmt: skip
     """An array of `make(draws, first, last)`, made piece by piece so that temporaries stay small.
@@ -158,7 +160,7 @@ def _affine(xp: Any, values: Any, scale: float, shift: float, wide: bool) -> Any
 
 @op(kind="random")
 def uniform(
-    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, low: float = 0.0,
+    xp: Any, shape: Shape, dtype: dtype_, seed: int, offset: int, low: float = 0.0,
     high: float = 1.0,
 ) -> Array:  # fmt: skip
     """Uniform in [low, high): the high bits of a draw, as many as the dtype has digits."""
@@ -179,7 +181,7 @@ def uniform(
 
 @op(kind="random")
 def normal(
-    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, mean: float = 0.0,
+    xp: Any, shape: Shape, dtype: dtype_, seed: int, offset: int, mean: float = 0.0,
     std: float = 1.0,
 ) -> Array:  # fmt: skip
     """Normal by Box and Muller: draws 2i, 2i + 1 are radius and angle of results 2i, 2i + 1."""
@@ -201,7 +203,7 @@ def normal(
 
 @op(kind="random")
 def exponential(
-    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, rate: float = 1.0
+    xp: Any, shape: Shape, dtype: dtype_, seed: int, offset: int, rate: float = 1.0
 ) -> Array:
     """Exponential of the given rate, always above 0: -ln(u) / rate."""
     wide = dtype is float64
@@ -215,7 +217,7 @@ def exponential(
 
 @op(kind="random")
 def cauchy(
-    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, median: float = 0.0,
+    xp: Any, shape: Shape, dtype: dtype_, seed: int, offset: int, median: float = 0.0,
     sigma: float = 1.0,
 ) -> Array:  # fmt: skip
     """Cauchy: median + sigma * tangent of a uniform angle."""
@@ -229,9 +231,7 @@ def cauchy(
 
 
 @op(kind="random")
-def geometric(
-    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, p: float
-) -> Array:
+def geometric(xp: Any, shape: Shape, dtype: dtype_, seed: int, offset: int, p: float) -> Array:
     """Trials up to the first success of probability p: ceil(ln u / ln(1 - p)), u of 52 bits."""
     rate = -_log(xp, xp.asarray([1.0 - p]), 0, True)
 
@@ -252,7 +252,7 @@ def _multiply_high(draws: Any, span: Any) -> Any:
 
 @op(kind="random")
 def integers(
-    xp: Any, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int, low: int, high: int
+    xp: Any, shape: Shape, dtype: dtype_, seed: int, offset: int, low: int, high: int
 ) -> Array:
     """Integers in [low, high): low + the high half of draw * (high - low).
 
@@ -263,10 +263,7 @@ def integers(
     wide = span > _WIDE
 
     def make(draws: Any, first: int, last: int) -> Any:
-        if wide:
-            out = _multiply_high(draws, span)
-        else:
-            out = draws.astype(xp.uint64) * span >> 32
+        out = _multiply_high(draws, span) if wide else draws.astype(xp.uint64) * span >> 32
         out += low % (1 << 64)  # modulo 2**64, so that a negative low works
         return out.view(xp.int64)
 
@@ -288,9 +285,7 @@ def permutation(xp: Any, n: int, dtype: dtype_, seed: int, offset: int) -> Array
 
 
 @op(kind="random")
-def bernoulli(
-    xp: Any, p: Array, shape: tuple[int, ...], dtype: dtype_, seed: int, offset: int
-) -> Array:
+def bernoulli(xp: Any, p: Array, shape: Shape, dtype: dtype_, seed: int, offset: int) -> Array:
     """1 where draw / 2**32 < p, else 0; p is 0-dim or has the given shape."""
     if not bool(((p >= 0) & (p <= 1)).all()):
         raise RuntimeError(
@@ -332,9 +327,7 @@ def dropout(xp: Any, input: Array, p: float, train: bool, seed: int, offset: int
 
 
 # Linear in its input: the same call on the cotangent draws the same mask again.
-dropout.vjp(
-    input=lambda g, p, train, seed, offset, F: F.dropout(g, p, train, seed, offset),
-)
+dropout.vjp(input=lambda F, g, attrs: F.dropout(g, *attrs))
 
 
 @op(kind="random")

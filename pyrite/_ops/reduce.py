@@ -50,15 +50,15 @@ def kept(F: Any, value: Any, dim: Dims, keepdim: bool, shape: tuple[int, ...]) -
     return F.reshape(value, tuple(sizes))
 
 
-def expand_reduced(F: Any, g: Any, dim: Dims, keepdim: bool, shape: tuple[int, ...]) -> Any:
+def expand_reduced(F: Any, g: Any, dim: Dims, keepdim: bool, input_shape: tuple[int, ...]) -> Any:
     """A reduced gradient stretched back over the dimensions that were reduced."""
-    return F.expand(kept(F, g, dim, keepdim, shape), shape)
+    return F.expand(kept(F, g, dim, keepdim, input_shape), input_shape)
 
 
-def _refuse_empty(name: str, input: Any, dim: Dims) -> None:
-    """RuntimeError, or IndexError for one dimension, where there is nothing to choose from."""
+def _chosen_axes(name: str, input: Any, dim: Dims) -> int | tuple[int, ...] | None:
+    """The axes of a choice; without elements RuntimeError, for one dimension IndexError."""
     if input.size or count(input.shape, dim):
-        return
+        return axes(dim, input.ndim)
     if dim is None or dim == ():
         raise (IndexError if name.startswith("arg") else RuntimeError)(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
@@ -68,6 +68,11 @@ def _refuse_empty(name: str, input: Any, dim: Dims) -> None:
         f"{name}(): Expected reduction dim {dim} to have non-zero size, got a tensor of shape "
         f"{list(input.shape)}; specify a dim that has elements"
     )
+
+
+def _total(xp: Any, input: Any) -> Any:
+    """The dtype of sums and products: int64 for integers and bool."""
+    return xp.int64 if input.dtype.kind in "biu" else None
 
 
 def _floating(name: str, input: Any) -> None:
@@ -84,13 +89,10 @@ def _floating(name: str, input: Any) -> None:
 @op(kind="reduce", public="", onnx="ReduceSum", autocast="float32")
 def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The sum over `dim`; integers and bool in int64."""
-    kind = xp.int64 if input.dtype.kind in "biu" else None
-    return input.sum(axis=axes(dim, input.ndim), dtype=kind, keepdims=keepdim)
+    return input.sum(axis=axes(dim, input.ndim), dtype=_total(xp, input), keepdims=keepdim)
 
 
-sum.vjp(
-    input=lambda F, g, dim, keepdim, input_shape: expand_reduced(F, g, dim, keepdim, input_shape)
-)
+sum.vjp(input=expand_reduced)
 
 
 @op(kind="reduce", public="", onnx="ReduceMean")
@@ -112,8 +114,7 @@ mean.vjp(input=_mean_vjp)
 @op(kind="reduce", public="", onnx="ReduceProd", autocast="float32")
 def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
     """The product over one dimension; integers and bool in int64."""
-    kind = xp.int64 if input.dtype.kind in "biu" else None
-    return input.prod(axis=axes(dim, input.ndim), dtype=kind, keepdims=keepdim)
+    return input.prod(axis=axes(dim, input.ndim), dtype=_total(xp, input), keepdims=keepdim)
 
 
 def _prod_vjp(F: Any, g: Any, input: Any, dim: int, keepdim: bool) -> Any:
@@ -153,19 +154,15 @@ logsumexp.vjp(input=_logsumexp_vjp)
 # ---- spread and size
 
 
-def _variance(xp: Any, name: str, input: Any, dim: Any, correction: float, keepdim: bool) -> Any:
-    _floating(name, input)
-    axis, n = axes(dim, input.ndim), count(input.shape, dim)
-    away = input - input.sum(axis=axis, keepdims=True) / n
-    return (away * away).sum(axis=axis, keepdims=keepdim) / max(n - correction, 0)
-
-
 @op(kind="reduce", public="")
 def var(
     xp: Any, input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False
 ) -> Array:
     """The mean squared distance from the mean, over n - `correction` elements."""
-    return _variance(xp, "var", input, dim, correction, keepdim)
+    _floating("var and std", input)
+    axis, n = axes(dim, input.ndim), count(input.shape, dim)
+    away = input - input.sum(axis=axis, keepdims=True) / n
+    return (away * away).sum(axis=axis, keepdims=keepdim) / max(n - correction, 0)
 
 
 @op(kind="reduce", public="")
@@ -173,7 +170,7 @@ def std(
     xp: Any, input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False
 ) -> Array:
     """The square root of the variance."""
-    return xp.sqrt(_variance(xp, "std", input, dim, correction, keepdim))
+    return xp.sqrt(var.generic(xp, input, dim, correction, keepdim))
 
 
 def _var_vjp(F: Any, g: Any, input: Any, dim: Any, correction: float, keepdim: bool) -> Any:
@@ -206,7 +203,7 @@ def vector_norm(
         return (input != 0).sum(**how).astype(input.dtype)
     size = xp.absolute(input)
     if math.isinf(ord):
-        _refuse_empty("linalg.vector_norm", input, dim)
+        how["axis"] = _chosen_axes("linalg.vector_norm", input, dim)
         return size.max(**how) if ord > 0 else size.min(**how)
     return size.sum(**how) if ord == 1 else (size**ord).sum(**how) ** (1.0 / ord)
 
@@ -237,15 +234,13 @@ vector_norm.vjp(input=_norm_vjp)
 @op(kind="reduce", onnx="ReduceMax")
 def amax(xp: Any, input: Array, dim: Any = (), keepdim: bool = False) -> Array:
     """The largest element over `dim`; equal ones share the gradient."""
-    _refuse_empty("amax", input, dim)
-    return input.max(axis=axes(dim, input.ndim), keepdims=keepdim)
+    return input.max(axis=_chosen_axes("amax", input, dim), keepdims=keepdim)
 
 
 @op(kind="reduce", onnx="ReduceMin")
 def amin(xp: Any, input: Array, dim: Any = (), keepdim: bool = False) -> Array:
     """The smallest element over `dim`; equal ones share the gradient."""
-    _refuse_empty("amin", input, dim)
-    return input.min(axis=axes(dim, input.ndim), keepdims=keepdim)
+    return input.min(axis=_chosen_axes("amin", input, dim), keepdims=keepdim)
 
 
 def _extreme_vjp(F: Any, g: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
@@ -261,22 +256,19 @@ amin.vjp(input=_extreme_vjp)
 @op(kind="reduce", onnx="ArgMax")
 def argmax(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False) -> Array:
     """The index of the largest element (the first one; NaN counts as largest), int64."""
-    _refuse_empty("argmax", input, dim)
-    return xp.argmax(input, axis=axes(dim, input.ndim), keepdims=keepdim)
+    return xp.argmax(input, axis=_chosen_axes("argmax", input, dim), keepdims=keepdim)
 
 
 @op(kind="reduce", onnx="ArgMin")
 def argmin(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False) -> Array:
     """The index of the smallest element (the first one; NaN counts as smallest), int64."""
-    _refuse_empty("argmin", input, dim)
-    return xp.argmin(input, axis=axes(dim, input.ndim), keepdims=keepdim)
+    return xp.argmin(input, axis=_chosen_axes("argmin", input, dim), keepdims=keepdim)
 
 
 @op(kind="reduce", outputs=("values", "~indices"), public="")
 def extreme(xp: Any, input: Array, dim: int, keepdim: bool, largest: bool) -> Any:
     """The largest (or smallest) element along `dim` and its index (the first one), int64."""
-    _refuse_empty("max" if largest else "min", input, dim)
-    axis = axes(dim, input.ndim)
+    axis = _chosen_axes("max" if largest else "min", input, dim)
     if largest:
         return input.max(axis=axis, keepdims=keepdim), xp.argmax(input, axis, keepdims=keepdim)
     return input.min(axis=axis, keepdims=keepdim), xp.argmin(input, axis, keepdims=keepdim)
@@ -321,11 +313,26 @@ def _moved(F: Any, x: Any, dim: int, step: int) -> Any:
     return F.slice_grad(F.slice(x, source), target, x.shape)
 
 
+def _scan(join: Any, parts: tuple[Any, ...], dim: int, reverse: bool = False) -> Any:
+    """Running results along `dim`: `join(far, near)` adds what comes before to each element."""
+    parts = tuple([p.copy() for p in parts])
+    shape, step = parts[0].shape, 1
+    while shape and step < shape[dim]:
+        late, early = (_part(shape, dim, s) for s in (slice(step, None), slice(None, -step)))
+        far, near = (late, early) if reverse else (early, late)
+        joined = join([p[far] for p in parts], [p[near] for p in parts])
+        for part, value in zip(parts, joined, strict=True):
+            part[near] = value
+        step *= 2
+    return parts
+
+
 @op(kind="reduce", public="", onnx="CumSum", autocast="float32")
 def cumsum(xp: Any, input: Array, dim: int) -> Array:
     """The running sum along `dim`; integers and bool in int64."""
-    kind = xp.int64 if input.dtype.kind in "biu" else None
-    return xp.cumsum(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
+    return xp.cumsum(input, axis=axes(dim, input.ndim), dtype=_total(xp, input)).reshape(
+        input.shape
+    )
 
 
 def _cumsum_vjp(F: Any, g: Any, dim: int) -> Any:
@@ -338,8 +345,9 @@ cumsum.vjp(input=_cumsum_vjp)
 @op(kind="reduce", public="", autocast="float32")
 def cumprod(xp: Any, input: Array, dim: int) -> Array:
     """The running product along `dim`; integers and bool in int64."""
-    kind = xp.int64 if input.dtype.kind in "biu" else None
-    return xp.cumprod(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
+    return xp.cumprod(input, axis=axes(dim, input.ndim), dtype=_total(xp, input)).reshape(
+        input.shape
+    )
 
 
 def _cumprod_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
@@ -358,16 +366,11 @@ cumprod.vjp(input=_cumprod_vjp)
 @op(kind="reduce", public="")
 def linear_scan(xp: Any, decay: Array, values: Array, dim: int, reverse: bool = False) -> Array:
     """y[i] = values[i] + decay[i] * y[i - 1] along `dim`; y[i + 1] if `reverse`."""
-    a, y, step = decay, values, 1
-    while step < y.shape[dim]:
-        here, there = slice(step, None), slice(None, -step)
-        near, far = (there, here) if reverse else (here, there)
-        near_index, far_index = _part(y.shape, dim, near), _part(y.shape, dim, far)
-        more, factor = a[near_index] * y[far_index], a[near_index] * a[far_index]
-        a, y, step = a.copy(), y.copy(), step * 2
-        y[near_index] += more
-        a[near_index] = factor
-    return y
+
+    def join(far: Any, near: Any) -> Any:
+        return near[0] * far[0], near[1] + near[0] * far[1]
+
+    return _scan(join, (decay, values), dim, reverse)[1]
 
 
 def _scan_vjp(
@@ -384,13 +387,7 @@ linear_scan.vjp_joint(_scan_vjp)
 @op(kind="reduce", dtypes="float")
 def logcumsumexp(xp: Any, input: Array, dim: int) -> Array:
     """The running `log(sum(exp(input)))` along `dim` without overflow."""
-    y, step = input, 1
-    while input.ndim and step < y.shape[dim]:
-        here, there = (_part(y.shape, dim, s) for s in (slice(step, None), slice(None, -step)))
-        more = xp.logaddexp(y[here], y[there])
-        y, step = y.copy(), step * 2
-        y[here] = more
-    return y.copy() if y is input else y
+    return _scan(lambda far, near: (xp.logaddexp(near[0], far[0]),), (input,), dim)[0]
 
 
 def _logcumsumexp_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
@@ -410,15 +407,13 @@ def extreme_indices(xp: Any, input: Array, dim: int, largest: bool) -> Array:
     """Where along `dim` the running maximum (or minimum) was last met; NaN wins. int64."""
     if not input.ndim:
         return xp.zeros((), xp.int64)
-    n = input.shape[dim]
-    places = xp.arange(n).reshape((-1,) + (1,) * (input.ndim - 1 - wrap_dim(dim, input.ndim)))
-    best, where, step = input, xp.broadcast_to(places, input.shape), 1
-    while step < n:
-        here, there = (_part(best.shape, dim, s) for s in (slice(step, None), slice(None, -step)))
-        new, old = best[here], best[there]
+    lead = input.ndim - wrap_dim(dim, input.ndim)
+    places = xp.arange(input.shape[dim]).reshape((-1,) + (1,) * (lead - 1))
+
+    def join(far: Any, near: Any) -> Any:
+        (old, old_place), (new, new_place) = far, near
         better = new >= old if largest else new <= old
         wins = xp.logical_or(xp.isnan(new), xp.logical_and(~xp.isnan(old), better))
-        value, place = xp.where(wins, new, old), xp.where(wins, where[here], where[there])
-        best, where, step = best.copy(), where.copy(), step * 2
-        best[here], where[here] = value, place
-    return where.copy()
+        return xp.where(wins, new, old), xp.where(wins, new_place, old_place)
+
+    return _scan(join, (input, xp.broadcast_to(places, input.shape)), dim)[1]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from typing import Any
 
 from .._dtypes import dtype
 from .._errors import wrap_dim
-from .table import TABLE, Array, Arrays, op
+from .table import TABLE, Array, Arrays, op, row
 
 Ints = tuple[int, ...]
 # View ops in order of application: (op name, attributes).
 Steps = tuple[tuple[str, tuple[Any, ...]], ...]
+
+
+def _at(dim: int, ndim: int, *key: Any) -> tuple[Any, ...]:
+    """An index by `key` from dimension `dim` on; the dimensions before stay whole."""
+    return (builtins.slice(None),) * wrap_dim(dim, ndim) + key
 
 
 def _writable(out: Any, source: Any) -> Any:
@@ -80,17 +86,17 @@ def view_dtype(xp: Any, input: Array, dtype: dtype) -> Array:
     if kind.itemsize == old:
         return input.view(kind)
     what = f"to view {input.dtype} as {dtype} (different element sizes)"
+    ratio = kind.itemsize // old
     if not input.ndim:
         raise RuntimeError(f"self.dim() cannot be 0 {what}")
     if input.shape[-1] * old % kind.itemsize:
-        ratio = kind.itemsize // old
         raise RuntimeError(
             f"self.size(-1) must be divisible by {ratio} {what}, but got {input.shape[-1]}"
         )
     if input.strides[-1] != old:
         raise RuntimeError(f"self.stride(-1) must be 1 {what}")
     if any(s % kind.itemsize for s in input.strides[:-1]):
-        raise RuntimeError(f"self.stride() must be divisible by {kind.itemsize // old} {what}")
+        raise RuntimeError(f"self.stride() must be divisible by {ratio} {what}")
     return input.view(kind)
 
 
@@ -100,21 +106,18 @@ def permute(xp: Any, input: Array, dims: Ints) -> Array:
     try:
         return input.transpose(dims)
     except ValueError:
-        if len(dims) == input.ndim:
-            raise RuntimeError("permute(): duplicate dims are not allowed.") from None
         raise RuntimeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            "permute(): duplicate dims are not allowed."
+            if len(dims) == input.ndim
+            else "permute(sparse_coo): number of dimensions in the tensor input does not match the "
             f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not "
             f"equal to len(dims) = {len(dims)}"
         ) from None
 
 
 def _permute_vjp(F: Any, g: Any, dims: Ints) -> Any:
-    n = len(dims)
-    back = [0] * n
-    for i, d in enumerate(dims):
-        back[d % n] = i
-    return F.permute(g, tuple(back))
+    wrapped = [d % len(dims) for d in dims]
+    return F.permute(g, tuple([wrapped.index(i) for i in range(len(dims))]))
 
 
 permute.vjp(input=_permute_vjp)
@@ -200,9 +203,7 @@ def diagonal(xp: Any, input: Array, offset: int = 0, dim1: int = 0, dim2: int = 
 
 
 diagonal.vjp(
-    input=lambda F, g, offset, dim1, dim2, input_shape: F.view_grad(
-        g, (("diagonal", (offset, dim1, dim2)),), input_shape
-    )
+    input=lambda F, g, attrs, input_shape: F.view_grad(g, (("diagonal", attrs),), input_shape)
 )
 
 
@@ -222,11 +223,7 @@ def unfold(xp: Any, input: Array, dimension: int, size: int, step: int) -> Array
     return xp.lib.stride_tricks.as_strided(input, shape, strides)
 
 
-unfold.vjp(
-    input=lambda F, g, dimension, size, step, input_shape: F.unfold_grad(
-        g, dimension, size, step, input_shape
-    )
-)
+unfold.vjp(input=lambda F, g, attrs, input_shape: F.unfold_grad(g, *attrs, input_shape))
 
 
 @op(kind="move", public="")
@@ -235,9 +232,8 @@ def unfold_grad(xp: Any, g: Array, dimension: int, size: int, step: int, shape: 
     if not shape:
         return g.sum(dtype=g.dtype)
     out, d = xp.zeros(shape, g.dtype), wrap_dim(dimension, len(shape))
-    lead = (builtins.slice(None),) * d
     for k in range(size):  # the k-th elements of all windows never meet
-        out[(*lead, builtins.slice(k, k + step * g.shape[d], step))] += g[..., k]
+        out[_at(d, len(shape), builtins.slice(k, k + step * g.shape[d], step))] += g[..., k]
     return out
 
 
@@ -262,11 +258,10 @@ def as_strided(xp: Any, input: Array, size: Ints, stride: Ints, offset: int, lay
     `layout` is the strides of the input; an array of other strides (a gradient) is laid out anew.
     """
     step = input.dtype.itemsize
+    length = max(_span(input.shape, layout), offset + _span(size, stride))
     if input.strides == tuple([s * step for s in layout]):
-        length = max(_span(input.shape, layout), offset + _span(size, stride))
         memory = xp.lib.stride_tricks.as_strided(input, (length,), (step,))
     else:
-        length = max(_span(input.shape, layout), offset + _span(size, stride))
         memory = xp.zeros(length, input.dtype)
         _strided(xp, memory, input.shape, layout, 0)[...] = input
     return _strided(xp, memory, size, stride, offset)
@@ -298,7 +293,7 @@ def unbind(xp: Any, input: Array, dim: int = 0) -> tuple[Array, ...]:
     """The slices along `dim`, which is removed."""
     if not input.ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    lead = (builtins.slice(None),) * wrap_dim(dim, input.ndim)
+    lead = _at(dim, input.ndim)
     return tuple([input[(*lead, i, ...)] for i in range(input.shape[dim])])
 
 
@@ -313,21 +308,15 @@ unbind.vjp(input=_unbind_vjp)
 @op(kind="view", outputs="*", public="")
 def split(xp: Any, input: Array, sizes: Ints, dim: int) -> tuple[Array, ...]:
     """Pieces of the given sizes along `dim`."""
-    lead, start, pieces = (builtins.slice(None),) * wrap_dim(dim, input.ndim), 0, []
-    for n in sizes:
-        pieces.append(input[(*lead, builtins.slice(start, start + n))])
-        start += n
-    return tuple(pieces)
+    lead, ends = _at(dim, input.ndim), itertools.accumulate(sizes)
+    return tuple([input[(*lead, builtins.slice(end - n, end))] for n, end in zip(sizes, ends)])
 
 
 def _split_vjp(F: Any, gs: Any, sizes: Ints, dim: int, input_shape: Ints) -> Any:
     first = next(g for g in gs if g is not None)
     d = wrap_dim(dim, len(input_shape))
-
-    def zeros(n: int) -> Any:
-        return F.blank(first, (*input_shape[:d], n, *input_shape[d + 1 :]))
-
-    return F.cat([zeros(n) if g is None else g for n, g in zip(sizes, gs)], d)
+    shapes = [(*input_shape[:d], n, *input_shape[d + 1 :]) for n in sizes]
+    return F.cat([F.blank(first, s) if g is None else g for s, g in zip(shapes, gs)], d)
 
 
 split.vjp(input=_split_vjp)
@@ -419,12 +408,11 @@ def _cat_error(tensors: Any, dim: int, error: ValueError) -> Exception:
 
 def _cat_vjp(F: Any, g: Any, dim: int, tensors_shapes: Any) -> Any:
     d, start, grads = wrap_dim(dim, len(g.shape)), 0, []
-    lead = (builtins.slice(None),) * d
     for shape in tensors_shapes:
         if tuple(shape) == (0,) and len(g.shape) != 1:
             grads.append(F.blank(g, (0,)))
             continue
-        grads.append(F.slice(g, (*lead, builtins.slice(start, start + shape[d]))))
+        grads.append(F.slice(g, _at(d, len(g.shape), builtins.slice(start, start + shape[d]))))
         start += shape[d]
     return grads
 
@@ -441,7 +429,7 @@ def stack(xp: Any, tensors: Arrays, dim: int = 0) -> Array:
                 f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at "
                 f"entry 0 and {list(t.shape)} at entry {i}"
             )
-    key = (builtins.slice(None),) * wrap_dim(dim, tensors[0].ndim + 1) + (None,)
+    key = _at(dim, tensors[0].ndim + 1, None)
     return xp.concatenate([t[key] for t in tensors], len(key) - 1)
 
 
@@ -458,15 +446,6 @@ clone.vjp(input=lambda g: g)
 
 
 @op(kind="move", public="")
-def contiguous(xp: Any, input: Array) -> Array:
-    """A copy whose elements lie in the order of their indices."""
-    return input.copy()
-
-
-contiguous.vjp(input=lambda g: g)
-
-
-@op(kind="move", public="")
 def cast(xp: Any, input: Array, dtype: dtype) -> Array:
     """Another dtype (a copy); the gradient comes back in the input's."""
     return input.astype(dtype.numpy)
@@ -478,12 +457,9 @@ cast.vjp(input=lambda g: g)
 @op(kind="move", public="")
 def flip(xp: Any, input: Array, dims: Ints) -> Array:
     """A copy with the order of elements along `dims` reversed."""
-    try:
-        return xp.flip(input, dims).copy()
-    except ValueError:
-        raise RuntimeError(
-            f"flip(): a dim appears multiple times in the list of dims {dims}"
-        ) from None
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"flip(): a dim appears multiple times in the list of dims {dims}")
+    return xp.flip(input, dims).copy()
 
 
 flip.vjp(input=lambda F, g, dims: F.flip(g, dims))
@@ -531,9 +507,9 @@ def constant_pad_nd(xp: Any, input: Array, pad: Ints, value: float = 0) -> Array
             f"({input.ndim}), got {len(pad)}"
         )
     pairs = [(0, 0)] * (input.ndim - len(pad) // 2)
-    pairs += [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
+    pairs += zip(pad[-2::-2], pad[::-2])
     shape = [n + a + b for n, (a, b) in zip(input.shape, pairs)]
-    if any(n < 0 for n in shape):
+    if min(shape, default=0) < 0:
         raise RuntimeError(
             f"The input size {list(input.shape)}, plus negative padding {list(pad)}, resulted in a "
             "negative output size, which is invalid. Check the padding"
@@ -551,29 +527,37 @@ constant_pad_nd.vjp(input=lambda F, g, pad: F.constant_pad_nd(g, tuple([-n for n
 # ---- what derivatives and the engine use
 
 
+@op(dtypes="any", outputs="*", public="")
+def tie(xp: Any, tensors: Arrays) -> tuple[Array, ...]:
+    """The same values through one node, where all their gradients meet (backward hooks)."""
+    return tuple(tensors)
+
+
+tie.vjp(tensors=lambda F, gs: gs)
+
+
 @op(kind="reduce", dtypes="any", public="")
 def sum_to_size(xp: Any, input: Array, size: Ints) -> Array:
     """Sum over the dimensions that broadcasting `size` to the input's shape would add."""
     lead = input.ndim - len(size)
-    dims = tuple(range(lead)) + tuple(
-        i + lead for i, n in enumerate(size) if n == 1 and input.shape[i + lead] != 1
-    )
-    return xp.reshape(xp.sum(input, axis=dims), size)
+    dims = [i for i, n in enumerate(input.shape) if i < lead or n != size[i - lead]]
+    return xp.reshape(xp.sum(input, axis=tuple(dims)), size)
 
 
 sum_to_size.vjp(input=lambda F, g, input_shape: F.expand(g, input_shape))
 
 
-@op(kind="move", public="")
-def ones_like(xp: Any, input: Array) -> Array:
-    """Ones of the same shape and dtype."""
-    return xp.ones(input.shape, input.dtype)
-
-
-@op(kind="move", public="")
-def zeros_like(xp: Any, input: Array) -> Array:
-    """Zeros of the same shape and dtype."""
-    return xp.zeros(input.shape, input.dtype)
+# fmt: off
+row("contiguous", "A copy whose elements lie in the order of their indices.",
+    lambda xp, input: input.copy(), lambda g: g, kind="move", public="")
+row("ones_like", "Ones of the same shape and dtype.",
+    lambda xp, input: xp.ones(input.shape, input.dtype), kind="move", public="")
+row("zeros_like", "Zeros of the same shape and dtype.",
+    lambda xp, input: xp.zeros(input.shape, input.dtype), kind="move", public="")
+row("constant", "Zeros of the same shape: the history of a tensor overwritten with constants.",
+    lambda xp, input: xp.zeros(input.shape, input.dtype), lambda F, g: F.zeros_like(g),
+    kind="move", public="")
+# fmt: on
 
 
 @op(kind="move", public="")
@@ -603,12 +587,3 @@ def write_number(xp: Any, target: Array, value: complex) -> None:
 def accumulate(xp: Any, total: Array, value: Array) -> None:
     """Add `value` into `total`."""
     total += value
-
-
-@op(kind="move", public="")
-def constant(xp: Any, input: Array) -> Array:
-    """Zeros of the same shape: the history of a tensor overwritten with constants."""
-    return xp.zeros(input.shape, input.dtype)
-
-
-constant.vjp(input=lambda F, g: F.zeros_like(g))

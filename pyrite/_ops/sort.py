@@ -13,11 +13,6 @@ from .._errors import wrap_dim
 from .table import Array, op
 
 
-def _first(array: Any, n: int) -> Any:
-    """The first `n` along the last dimension."""
-    return array[..., :n]
-
-
 def _order(xp: Any, input: Any, descending: bool) -> Any:
     """Stable order along the last dimension; descending keeps equal elements in their order too."""
     if not descending:
@@ -55,7 +50,7 @@ def topk_indices(xp: Any, input: Array, k: int, dim: int = -1, largest: bool = T
     if not 0 <= k <= n:
         raise RuntimeError(f"selected index k out of range: k={k} of {n} elements along dim {dim}")
     if n < 64 or k * 8 > n:
-        return _back(xp, _first(_order(xp, rows, largest), k), input, dim)
+        return _back(xp, _order(xp, rows, largest)[..., :k], input, dim)
     at = n - k if largest else k - 1
     part = xp.argpartition(rows, max(at, 0), axis=-1)
     part = xp.sort(part[..., n - k :] if largest else part[..., :k], axis=-1)
@@ -89,13 +84,8 @@ def mode_indices(xp: Any, input: Array, dim: int = -1) -> Array:
     order = _order(xp, rows, False)
     ranked = xp.take_along_axis(rows, order, axis=-1)
     places = xp.arange(rows.shape[-1])
-    fresh = xp.concatenate(
-        [
-            xp.ones_like(places[:1] + ranked[..., :1], dtype=bool),
-            ranked[..., 1:] != ranked[..., :-1],
-        ],
-        -1,
-    )
+    before = xp.concatenate([ranked[..., :1], ranked[..., :-1]], -1)
+    fresh = xp.logical_or(places == 0, ranked != before)
     starts = _running_maximum(xp, xp.where(fresh, places, 0))
     longest = xp.argmax(places - starts, axis=-1, keepdims=True)
     return _back(xp, xp.take_along_axis(order, longest, axis=-1), input, dim)
@@ -113,22 +103,20 @@ def _running_maximum(xp: Any, array: Any) -> Any:
 # ---- search
 
 
-def _search(xp: Any, edges: Any, values: Any, right: bool) -> Any:
-    """Positions along the last dimension; the other dimensions are equal rows."""
-    side = "right" if right else "left"
+@op(dtypes=("promote", "edges", "values"), public="")
+def search_rows(xp: Any, edges: Array, values: Array, right: bool, narrow: bool) -> Array:
+    """Where `values` would go into the sorted `edges`, row by row unless those are 1-d.
+
+    int64, or int32 if `narrow`.
+    """
+    kind, side = xp.int32 if narrow else xp.int64, "right" if right else "left"
     if edges.ndim == 1:
-        return xp.searchsorted(edges, values.reshape(-1), side).reshape(values.shape)
-    out = xp.zeros((math.prod(values.shape[:-1]), values.shape[-1]), xp.int64)
+        return xp.searchsorted(edges, values, side).astype(kind)
+    out = xp.zeros((math.prod(values.shape[:-1]), values.shape[-1]), kind)
     rows, queries = edges.reshape(len(out), edges.shape[-1]), values.reshape(out.shape)
     for i, row in enumerate(rows):
         out[i] = xp.searchsorted(row, queries[i], side)
     return out.reshape(values.shape)
-
-
-@op(dtypes=("promote", "edges", "values"), public="")
-def search_rows(xp: Any, edges: Array, values: Array, right: bool, narrow: bool) -> Array:
-    """Where `values` would go into the sorted `edges`; int64, or int32 if `narrow`."""
-    return _search(xp, edges, values, right).astype(xp.int32 if narrow else xp.int64)
 
 
 @op(dtypes="bool", public="")
@@ -137,8 +125,8 @@ def is_member(xp: Any, elements: Array, test_elements: Array, invert: bool = Fal
     edges = xp.sort(test_elements.reshape(-1))
     if not edges.size:
         return xp.full(elements.shape, invert)
-    place = xp.minimum(xp.searchsorted(edges, elements.reshape(-1)), edges.size - 1)
-    found = (edges[place] == elements.reshape(-1)).reshape(elements.shape)
+    place = xp.minimum(xp.searchsorted(edges, elements), edges.size - 1)
+    found = edges[place] == elements
     return ~found if invert else found
 
 

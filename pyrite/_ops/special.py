@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .table import Array, op
+from .table import Array, floating, op, precise
 
 # erf(x) / x in x**2 (its series), for |x| < 1.
 _ERF = tuple(
@@ -121,54 +121,27 @@ def _ndtri(xp: Any, p: Any) -> Any:
     return xp.copysign(math.sqrt(2) * _inverse(xp, 1.0 - rest, rest), p - 0.5)
 
 
-@op(
-    kind="pointwise", dtypes="float", onnx="Erf", aliases=("special.erf",)
-)  # fmt: skip
-def erf(xp: Any, input: Array) -> Array:
-    """The error function."""
-    return _wide(_erf, xp, input)
-
-
-erf.vjp(input=lambda F, g, input: g * (F.exp(-(input * input)) * (2 / math.sqrt(math.pi))))
-
-
-@op(kind="pointwise", dtypes="float", aliases=("special.erfc",))
-def erfc(xp: Any, input: Array) -> Array:
-    """`1 - erf(input)`, exact where that is small."""
-    return _wide(_erfc, xp, input)
-
-
-erfc.vjp(input=lambda F, g, input: g * (F.exp(-(input * input)) * (-2 / math.sqrt(math.pi))))
-
-
-@op(
-    kind="pointwise", dtypes="float", autocast="float32", domain=[(-0.9, 0.9)],
-    aliases=("special.erfinv",),
-)  # fmt: skip
-def erfinv(xp: Any, input: Array) -> Array:
-    """The inverse of erf; infinite at -1 and 1, NaN outside."""
-    return _wide(_erfinv, xp, input)
-
-
-erfinv.vjp(input=lambda F, g, out: g * (F.exp(out * out) * (math.sqrt(math.pi) / 2)))
-
-
-@op(kind="pointwise", dtypes="float", public="", aliases=("special.erfcx",))
-def erfcx(xp: Any, input: Array) -> Array:
-    """`exp(input**2) * erfc(input)` without overflow."""
-    return _wide(_erfcx, xp, input)
-
-
-erfcx.vjp(input=lambda g, input, out: g * (input * out * 2.0 - 2 / math.sqrt(math.pi)))
-
-
-@op(kind="pointwise", dtypes="float", domain=[(0.1, 0.9)], public="", aliases=("special.ndtri",))
-def ndtri(xp: Any, input: Array) -> Array:
-    """The inverse of the normal distribution function; infinite at 0 and 1, NaN outside."""
-    return _wide(_ndtri, xp, input)
-
-
-ndtri.vjp(input=lambda F, g, out: g * (F.exp(out * out * 0.5) * math.sqrt(2 * math.pi)))
+# fmt: off
+erf = floating("erf", "The error function.", lambda xp, input: _wide(_erf, xp, input),
+    lambda F, g, input: g * (F.exp(-(input * input)) * (2 / math.sqrt(math.pi))),
+    onnx="Erf", aliases=("special.erf",))
+floating("erfc", "`1 - erf(input)`, exact where that is small.",
+    lambda xp, input: _wide(_erfc, xp, input),
+    lambda F, g, input: g * (F.exp(-(input * input)) * (-2 / math.sqrt(math.pi))),
+    aliases=("special.erfc",))
+precise("erfinv", "The inverse of erf; infinite at -1 and 1, NaN outside.",
+    lambda xp, input: _wide(_erfinv, xp, input),
+    lambda F, g, out: g * (F.exp(out * out) * (math.sqrt(math.pi) / 2)),
+    domain=[(-0.9, 0.9)], aliases=("special.erfinv",))
+floating("erfcx", "`exp(input**2) * erfc(input)` without overflow.",
+    lambda xp, input: _wide(_erfcx, xp, input),
+    lambda g, input, out: g * (input * out * 2.0 - 2 / math.sqrt(math.pi)),
+    public="", aliases=("special.erfcx",))
+floating("ndtri", "The normal distribution's quantile; infinite at 0 and 1, NaN outside.",
+    lambda xp, input: _wide(_ndtri, xp, input),
+    lambda F, g, out: g * (F.exp(out * out * 0.5) * math.sqrt(2 * math.pi)),
+    domain=[(0.1, 0.9)], public="", aliases=("special.ndtri",))
+# fmt: on
 
 
 # ---- gamma functions
@@ -254,28 +227,14 @@ def _polygamma(xp: Any, x: Any, n: int) -> Any:
     return sign * xp.where(pole, math.inf, math.factorial(n) * _hurwitz(xp, x, n + 1.0))
 
 
-@op(
-    kind="pointwise", dtypes="float", domain=[(0.1, None)],
-    aliases=("special.gammaln",),
-)  # fmt: skip
-def lgamma(xp: Any, input: Array) -> Array:
-    """The logarithm of the absolute value of the gamma function."""
-    return _wide(_lgamma, xp, input)
-
-
-lgamma.vjp(input=lambda F, g, input: g * F.digamma(input))
-
-
-@op(
-    kind="pointwise", dtypes="float", domain=[(0.1, None)],
-    aliases=("special.digamma", "special.psi"),
-)  # fmt: skip
-def digamma(xp: Any, input: Array) -> Array:
-    """The derivative of lgamma; infinite at 0, NaN at negative integers."""
-    return _wide(_digamma, xp, input)
-
-
-digamma.vjp(input=lambda F, g, input: g * F.polygamma_of(input, 1))
+# fmt: off
+floating("lgamma", "The logarithm of the absolute value of the gamma function.",
+    lambda xp, input: _wide(_lgamma, xp, input), lambda F, g, input: g * F.digamma(input),
+    domain=[(0.1, None)], aliases=("special.gammaln",))
+floating("digamma", "The derivative of lgamma; infinite at 0, NaN at negative integers.",
+    lambda xp, input: _wide(_digamma, xp, input), lambda F, g, input: g * F.polygamma_of(input, 1),
+    domain=[(0.1, None)], aliases=("special.digamma", "special.psi"))
+# fmt: on
 
 
 @op(kind="pointwise", dtypes="float", domain=[(0.1, None)], public="")
@@ -288,12 +247,9 @@ polygamma_of.vjp(input=lambda F, g, input, order: g * F.polygamma_of(input, orde
 
 
 @op(
-    kind="pointwise",
-    dtypes="float",
-    domain=[(1.1, None), (0.1, None)],
-    public="",
+    kind="pointwise", dtypes="float", domain=[(1.1, None), (0.1, None)], public="",
     aliases=("special.zeta",),
-)
+)  # fmt: skip
 def zeta(xp: Any, input: Array, other: Array) -> Array:
     """Hurwitz's zeta function: the sum of `(other + k)**-input` over k >= 0."""
     return _wide(_zeta, xp, input + 0 * other, other + 0 * input)
@@ -327,26 +283,17 @@ def _bessel(xp: Any, x: Any, n: int) -> Any:
     return xp.copysign(out, x) if n else out
 
 
-@op(kind="pointwise", dtypes="float", public="", aliases=("special.i0e",))
-def i0e(xp: Any, input: Array) -> Array:
-    """The modified Bessel function of order 0, times `exp(-abs(input))`."""
-    return _wide(_bessel, xp, input, 0)
-
-
-i0e.vjp(input=lambda F, g, input, out: g * (F.i1e(input) - F.sign(input) * out))
-
-
-@op(kind="pointwise", dtypes="float", public="", aliases=("special.i1e",))
-def i1e(xp: Any, input: Array) -> Array:
-    """The modified Bessel function of order 1, times `exp(-abs(input))`."""
-    return _wide(_bessel, xp, input, 1)
-
-
 def _i1e_vjp(F: Any, g: Any, input: Any, out: Any) -> Any:
-    zero = F.eq(input, 0.0)
-    ratio = F.where(zero, 0.5, F.div(out, F.where(zero, 1.0, input)))
-    slope = F.sub(F.sub(F.i0e(input), F.mul(F.sign(input), out)), ratio)
-    return F.mul(g, slope)
+    ratio = F.where(input == 0.0, 0.5, out / F.where(input == 0.0, 1.0, input))
+    return g * (F.i0e(input) - F.sign(input) * out - ratio)
 
 
-i1e.vjp(input=_i1e_vjp)
+# fmt: off
+floating("i0e", "The modified Bessel function of order 0, times `exp(-abs(input))`.",
+    lambda xp, input: _wide(_bessel, xp, input, 0),
+    lambda F, g, input, out: g * (F.i1e(input) - F.sign(input) * out),
+    public="", aliases=("special.i0e",))
+floating("i1e", "The modified Bessel function of order 1, times `exp(-abs(input))`.",
+    lambda xp, input: _wide(_bessel, xp, input, 1), _i1e_vjp,
+    public="", aliases=("special.i1e",))
+# fmt: on

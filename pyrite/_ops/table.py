@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .formula import Formula, compile_formulas
+from .formula import Formula, Plan
 
 # Annotations of a generic kernel: `Array` marks a tensor input, `Arrays` a sequence of them;
 # every other parameter is an attribute (a plain Python value).
-Array: TypeAlias = Any
-Arrays: TypeAlias = Sequence[Any]
+if TYPE_CHECKING:
+    Array: TypeAlias = Any
+    Arrays: TypeAlias = Sequence[Any]
+else:
+    Array, Arrays = type("Array", (), {}), type("Arrays", (), {})
 
 TABLE: dict[str, Op] = {}
 
@@ -35,15 +39,9 @@ class Param:
     __slots__ = ("name", "role", "optional", "default", "keyword_only")
 
     def __init__(self, p: inspect.Parameter) -> None:
-        note = str(p.annotation)
+        note = str(getattr(p.annotation, "__name__", p.annotation)).removeprefix(f"{__name__}.")
         self.name = p.name
-        self.role = (
-            "arrays"
-            if note.startswith("Arrays")
-            else "array"
-            if note.startswith("Array")
-            else "attr"
-        )
+        self.role = next((r.lower() for r in ("Arrays", "Array") if note.startswith(r)), "attr")
         self.optional = "None" in note
         self.default = p.default
         self.keyword_only = p.kind is inspect.Parameter.KEYWORD_ONLY
@@ -65,10 +63,15 @@ class Op:
 
     __slots__ = (
         "name", "generic", "vjps", "outputs", "kind", "dtypes", "domain", "autocast", "onnx",
-        "aliases", "public", "jvp_rule",
+        "aliases", "public",
         # derived, filled by loops over the table
-        "params", "arrays", "backward_array", "backward_tensor", "plan", "bound", "call",
+        "params", "arrays", "plan", "bound", "call",
     )  # fmt: skip
+
+    kind: str
+    outputs: Any
+    public: str
+    aliases: tuple[str, ...]
 
     def __init__(self, generic: Callable[..., Any], name: str, **fields: Any) -> None:
         self.name = name
@@ -77,28 +80,22 @@ class Op:
             setattr(self, key, value)
         self.params = [Param(p) for p in list(inspect.signature(generic).parameters.values())[1:]]
         self.arrays = [p for p in self.params if p.role != "attr"]
-        self.vjps: Formula | dict[str, Callable[..., Any]] | None = None
-        self.jvp_rule: Callable[..., Any] | None = None
+        self.vjps: dict[str, Formula] | None = None
         self.bound: dict[Any, Callable[..., Any]] = {}
         self.call: Callable[..., Any] | None = None
-        self.plan: Any = None
+        self.plan: Plan | None = None
 
-    def vjp(self, **formulas: Callable[..., Any] | None) -> Op:
+    def vjp(self, **formulas: Formula) -> Op:
         """Give one derivative formula per differentiable input, by the input's name."""
         unknown = set(formulas) - {p.name for p in self.arrays}
         if unknown:
             raise TypeError(f"{self.name}.vjp: no tensor input named {sorted(unknown)}")
-        self.vjps = {k: f for k, f in formulas.items() if f is not None}
+        self.vjps = dict(formulas)
         return self
 
-    def vjp_joint(self, formula: Callable[..., Any]) -> Op:
+    def vjp_joint(self, formula: Formula) -> Op:
         """Give one formula for all inputs; it gets `mask` and returns a gradient per input."""
         self.vjps = {"": formula}
-        return self
-
-    def jvp(self, formula: Callable[..., Any]) -> Op:
-        """Give a forward-mode rule (optional: the default is the vjp of the vjp)."""
-        self.jvp_rule = formula
         return self
 
     @property
@@ -109,10 +106,10 @@ class Op:
     def doc(self) -> str:
         return inspect.getdoc(self.generic) or ""
 
-    def compile(self) -> Any:
+    def compile(self) -> Plan:
         """Turn the formulas into the two backward functions; done once, at first recording."""
         if self.plan is None:
-            self.plan = compile_formulas(self)
+            self.plan = Plan(self)
         return self.plan
 
     def __repr__(self) -> str:
@@ -120,47 +117,36 @@ class Op:
 
 
 def op(
-    *,
-    kind: str = "other",
-    dtypes: str | tuple[str, ...] | None = None,
-    outputs: Sequence[str] | str = ("out",),
+    *, kind: str = "other", dtypes: str | tuple[str, ...] | None = None,
+    outputs: Sequence[str] | str = ("out",), autocast: str | None = None, onnx: Any = None,
     domain: Sequence[tuple[float | None, float | None]] | None = None,
-    autocast: str | None = None,
-    onnx: Any = None,
-    aliases: Iterable[str] = (),
-    public: str | None = None,
-    name: str | None = None,
-) -> Callable[[Callable[..., Any]], Op]:
+    aliases: Iterable[str] = (), public: str | None = None, name: str | None = None,
+) -> Callable[[Callable[..., Any]], Op]:  # fmt: skip
     """Define an op: decorates its generic kernel, written once on `xp`, the array module.
 
     Args:
         kind: one of `KINDS`; drives batching, fusion, in-place and the defaults below.
         dtypes: promote, float, bool, same or any; a tuple restricts it to the inputs named.
         outputs: names of the outputs; `~name` not differentiable, `_name` auxiliary, "*" many.
-        domain: valid interval per tensor input (None = unbounded), for random tests.
         autocast: "lower" or "float32" under automatic mixed precision.
         onnx: the ONNX operator, or a lowering function.
+        domain: valid interval per tensor input (None = unbounded), for random tests.
         aliases: further public names; a dotted one names its namespace.
         public: where its own name goes: f function, m method, i in-place, n nn.functional.
+        name: its name, if that is not the kernel's.
     """
     if kind not in KINDS:
         raise ValueError(f"op kind {kind!r} is none of {', '.join(KINDS)}")
+    spaces, rule = KINDS[kind]
+    fields = {
+        "kind": kind, "dtypes": rule if dtypes is None else dtypes, "domain": domain,
+        "outputs": "*" if outputs == "*" else tuple([Output(o) for o in outputs]),
+        "autocast": autocast, "onnx": onnx, "aliases": tuple(aliases),
+        "public": spaces if public is None else public,
+    }  # fmt: skip
 
     def define(generic: Callable[..., Any]) -> Op:
-        spaces, rule = KINDS[kind]
-        many = outputs == "*"
-        record = Op(
-            generic,
-            name or generic.__name__,
-            kind=kind,
-            dtypes=dtypes if dtypes is not None else rule,
-            outputs="*" if many else tuple(Output(o) for o in outputs),
-            domain=domain,
-            autocast=autocast,
-            onnx=onnx,
-            aliases=tuple(aliases),
-            public=spaces if public is None else public,
-        )
+        record = Op(generic, name or generic.__name__, **fields)
         if record.name in TABLE:
             raise ValueError(f"op {record.name!r} is defined twice")
         TABLE[record.name] = record
@@ -170,6 +156,30 @@ def op(
 
     return define
 
+
+def row(
+    name: str, doc: str, kernel: Callable[..., Any], *formulas: Formula, kind: str = "pointwise",
+    **fields: Any,
+) -> Op:  # fmt: skip
+    """Define an op whose kernel and formulas are lambdas: all its parameters are tensor inputs.
+
+    Args:
+        name: the op's name.
+        doc: its docstring.
+        kernel: the generic kernel.
+        formulas: the derivative in each input, in order; none where there is no derivative.
+        kind: as for `op`.
+        fields: the other fields of `op`.
+    """
+    kernel.__name__, kernel.__doc__ = name, doc
+    inputs = list(inspect.signature(kernel).parameters)[1:]
+    kernel.__annotations__ = dict.fromkeys(inputs, "Array")
+    record = op(kind=kind, **fields)(kernel)
+    return record.vjp(**dict(zip(inputs, formulas, strict=True))) if formulas else record
+
+
+floating = partial(row, dtypes="float")
+precise = partial(floating, autocast="float32")
 
 # Called with each record defined after the package is complete (a user's own op).
 LISTENERS: list[Callable[[Op], None]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .._dtypes import float64
@@ -21,18 +21,10 @@ Jacobian = list[list[float]]  # rows: elements of the input; columns: elements o
 
 
 def gradcheck(
-    func: Callable[..., Any],
-    inputs: Tensor | Sequence[Any],
-    *,
-    eps: float = 1e-6,
-    atol: float = 1e-5,
-    rtol: float = 1e-3,
-    raise_exception: bool = True,
-    nondet_tol: float = 0.0,
-    check_undefined_grad: bool = True,
-    check_grad_dtypes: bool = False,
-    fast_mode: bool = False,
-) -> bool:
+    func: Callable[..., Any], inputs: Tensor | Sequence[Any], *, eps: float = 1e-6,
+    atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True, nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True, check_grad_dtypes: bool = False, fast_mode: bool = False,
+) -> bool:  # fmt: skip
     """Compare the gradients of `func` with central differences, element by element.
 
     Args:
@@ -101,7 +93,7 @@ class _Check:
     def run(self, undefined: bool) -> None:
         """All checks; GradcheckError at the first difference."""
         outputs = self.outputs()
-        shown = [o for o in outputs if _needs_grad(o)]
+        shown = _needing(outputs)
         if not shown:
             self.check_constant(outputs)
             return
@@ -110,16 +102,28 @@ class _Check:
             analytical = self.analytical(output)
             for at, i in enumerate(self.wanted):
                 self.compare(number, i, numerical[at][number], analytical[at])
-            again = self.analytical(output)
-            self.check_same(number, analytical, again)
+            self.check_same(number, analytical, self.analytical(output))
             self.check_linear(number, output)
         if undefined and len(shown) > 1:
             self.check_undefined(shown)
 
     def outputs(self) -> list[Tensor]:
-        result = self.func(*self.inputs)
-        several = [result] if isinstance(result, Tensor) else list(result)
-        return [o for o in several if isinstance(o, Tensor)]
+        return _tensors(self.func(*self.inputs))
+
+    def moved(self, i: int, needed: bool, *steps: float) -> Iterator[list[list[list[float]]]]:
+        """Per element of input `i`, the outputs' values after each step away from its value.
+
+        `needed`: those of the outputs that need gradients, or of the others.
+        """
+        array = self.inputs[i].array
+        for index in _indices(self.inputs[i]):
+            before = array[index].copy()
+            results = []
+            for step in steps:
+                array[index] = before + step
+                results.append([_flat(o) for o in self.outputs() if _needs_grad(o) is needed])
+            array[index] = before
+            yield results
 
     def gradients(self, outputs: Sequence[Tensor], grads: Sequence[Tensor]) -> list[Any]:
         wanted = [self.inputs[i] for i in self.wanted]
@@ -153,20 +157,12 @@ class _Check:
 
     def numerical(self, i: int) -> list[Jacobian]:
         """One Jacobian per output that needs a gradient, a row per element of input `i`."""
-        array = self.inputs[i].array
-        jacobians: list[Jacobian] = []
-        for index in _indices(self.inputs[i]):
-            before = array[index].copy()
-            values = []
-            for step in (self.eps, -self.eps):
-                array[index] = before + step
-                values.append([_flat(o) for o in self.outputs() if _needs_grad(o)])
-            array[index] = before
-            jacobians = jacobians or [[] for _ in values[0]]
-            for jacobian, up, down in zip(jacobians, *values, strict=True):
+        jacobians: list[Jacobian] = [[] for _ in _needing(self.outputs())]
+        for ups, downs in self.moved(i, True, self.eps, -self.eps):
+            for jacobian, up, down in zip(jacobians, ups, downs, strict=True):
                 pairs = zip(up, down, strict=True)
                 jacobian.append([(a - b) / (2 * self.eps) for a, b in pairs])
-        return jacobians or [[] for o in self.outputs() if _needs_grad(o)]
+        return jacobians
 
     def compare(self, output: int, i: int, numerical: Jacobian, analytical: Jacobian) -> None:
         for expected, got in zip(itertools.chain(*numerical), itertools.chain(*analytical)):
@@ -215,13 +211,8 @@ class _Check:
     def check_constant(self, outputs: Sequence[Tensor]) -> None:
         """Outputs that need no gradient do not depend on the inputs."""
         for i in self.wanted:
-            array = self.inputs[i].array
-            for index in _indices(self.inputs[i]):
-                before = array[index].copy()
-                array[index] = before + self.eps
-                changed = self.outputs()
-                array[index] = before
-                if any(_flat(a) != _flat(b) for a, b in zip(outputs, changed, strict=True)):
+            for (changed,) in self.moved(i, False, self.eps):
+                if any(_flat(a) != b for a, b in zip(outputs, changed, strict=True)):
                     raise GradcheckError(
                         "Numerical gradient for function expected to be zero: no output requires "
                         f"grad, but the outputs depend on input {i}"
@@ -229,20 +220,12 @@ class _Check:
 
 
 def gradgradcheck(
-    func: Callable[..., Any],
-    inputs: Tensor | Sequence[Any],
-    grad_outputs: Tensor | Sequence[Any] | None = None,
-    *,
-    eps: float = 1e-6,
-    atol: float = 1e-5,
-    rtol: float = 1e-3,
-    gen_non_contig_grad_outputs: bool = False,
-    raise_exception: bool = True,
-    nondet_tol: float = 0.0,
-    check_undefined_grad: bool = True,
-    check_grad_dtypes: bool = False,
+    func: Callable[..., Any], inputs: Tensor | Sequence[Any],
+    grad_outputs: Tensor | Sequence[Any] | None = None, *, eps: float = 1e-6, atol: float = 1e-5,
+    rtol: float = 1e-3, gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True,
+    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
     fast_mode: bool = False,
-) -> bool:
+) -> bool:  # fmt: skip
     """Compare the second derivatives of `func` with finite differences of its gradients.
 
     Args:
@@ -258,10 +241,7 @@ def gradgradcheck(
     count = len(arguments)
 
     def first_derivative(*args: Any) -> tuple[Tensor, ...]:
-        result = func(*args[:count])
-        several = [result] if isinstance(result, Tensor) else list(result)
-        shown = [o for o in several if _needs_grad(o)]
-        wanted = [x for x in args[:count] if _needs_grad(x)]
+        shown, wanted = _needing(_tensors(func(*args[:count]))), _needing(args[:count])
         grads = grad(shown, wanted, args[count:], create_graph=True, allow_unused=True)
         return tuple([g for g in grads if g is not None])
 
@@ -279,9 +259,7 @@ def _seeds(
     """Gradients of the outputs that need one, each a leaf that needs gradients itself."""
     if given is not None:
         return (given,) if isinstance(given, Tensor) else tuple(given)
-    result = func(*inputs)
-    several = [result] if isinstance(result, Tensor) else list(result)
-    seeds = [_varied(o) for o in several if _needs_grad(o)]
+    seeds = [_varied(o) for o in _needing(_tensors(func(*inputs)))]
     if strided:
         with modes.no_grad():
             seeds = [F.unbind(F.stack([s, s], -1), -1)[0].detach() for s in seeds]
@@ -292,6 +270,16 @@ def _needs_grad(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
+def _needing(values: Iterable[Any]) -> list[Any]:
+    return [v for v in values if _needs_grad(v)]
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    """The tensors that a function returned, alone or among others."""
+    several = [result] if isinstance(result, Tensor) else list(result)
+    return [o for o in several if isinstance(o, Tensor)]
+
+
 def _indices(tensor: Tensor) -> Iterator[tuple[int, ...]]:
     return itertools.product(*map(range, tensor.shape))
 
@@ -299,14 +287,12 @@ def _indices(tensor: Tensor) -> Iterator[tuple[int, ...]]:
 def _flat(tensor: Tensor) -> list[float]:
     """The elements in order, as Python numbers."""
     with modes.no_grad():
-        values: list[float] = F.reshape(tensor.detach(), (-1,)).tolist()
-    return values
+        return F.reshape(tensor.detach(), (-1,)).tolist()
 
 
 def _zeros(tensor: Tensor) -> Tensor:
     with modes.no_grad():
-        out: Tensor = F.zeros_like(tensor)
-    return out
+        return F.zeros_like(tensor)
 
 
 def _varied(tensor: Tensor) -> Tensor:

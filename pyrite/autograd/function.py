@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._dtypes import from_numpy_dtype
+from .._dtypes import FLOAT, from_numpy_dtype
 from .._inplace import adopt, check_writable
 from .._storage import storage_of
 from .._tensor import F, Tensor
@@ -23,7 +23,7 @@ from .node import (
     save_output,
     unpack_output_array,
     unpack_tensor,
-)
+)  # fmt: skip
 from .recording import entry
 
 
@@ -75,13 +75,14 @@ class FunctionCtx:
         self.materialize_grads = value
 
 
-class _Plan:
-    """How the engine runs a Function's backward: as the plan of a table op."""
+class _FunctionOp:
+    """Stands for a Function in its nodes: runs its backward as the plan of a table op does."""
 
     holds_arrays = True
 
     def __init__(self, function: type[Function]) -> None:
-        self.function = function
+        self.function, self.plan = function, self
+        self.name = f"{function.__name__}Backward"
 
     def backward_array(self, space: Any, g: Any, node: Node, needs: Any) -> list[Any]:
         """Gradients of the arguments as raw arrays."""
@@ -101,14 +102,6 @@ class _Plan:
         result = _backward_of(self.function)(ctx, *grads)
         results = list(result) if isinstance(result, tuple | list) else [result]
         return _checked(node, ctx._tensor_inputs, results)
-
-
-class _FunctionOp:
-    """Stands for a Function in its nodes."""
-
-    def __init__(self, function: type[Function]) -> None:
-        self.name = f"{function.__name__}Backward"
-        self.plan = _Plan(function)
 
 
 class Function:
@@ -153,7 +146,8 @@ class Function:
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` and record the operation if an argument needs a gradient."""
         ctx = FunctionCtx()
-        if cls.setup_context is not Function.setup_context:
+        apart = cls.setup_context is not Function.setup_context
+        if apart:
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args, {}
@@ -163,10 +157,8 @@ class Function:
         if is_grad_enabled() and any(ctx.needs_input_grad):
             edges = tuple([edge_of(a) if isinstance(a, Tensor) else None for a in args])
         with modes.no_grad():
-            if cls.setup_context is Function.setup_context:
-                result = cls.forward(ctx, *args, **kwargs)
-            else:
-                result = cls.forward(*args)
+            result = cls.forward(*args) if apart else cls.forward(ctx, *args, **kwargs)
+            if apart:
                 cls.setup_context(ctx, args, result)
         outputs = result if isinstance(result, tuple) else (result,)
         outputs = _finish(cls, ctx, args, outputs, edges)
@@ -192,7 +184,7 @@ def _finish(
         key, index = id(output), i + 1 if len(outputs) > 1 else 0
         if not isinstance(output, Tensor):
             results.append(output)
-        elif node is None or key in fixed or not _is_differentiable(output):
+        elif node is None or key in fixed or output.dtype.category < FLOAT:
             keep = key in dirty or not (key in given or output.requires_grad)
             results.append(output if keep else output.detach())
         elif key in dirty and key in given:
@@ -209,8 +201,8 @@ def _finish(
 def _node(
     function: type[Function], ctx: FunctionCtx, outputs: tuple[Any, ...], edges: tuple[Edge, ...]
 ) -> Node:
-    shapes = tuple([o.array.shape if isinstance(o, Tensor) else None for o in outputs])
-    kinds = tuple([o.array.dtype if isinstance(o, Tensor) else None for o in outputs])
+    arrays = [o.array if isinstance(o, Tensor) else None for o in outputs]
+    shapes, kinds = (tuple([getattr(a, name, None) for a in arrays]) for name in ("shape", "dtype"))
     if len(outputs) == 1:
         shapes, kinds = shapes[0], kinds[0]
     node = record(function._op, edges, (), shapes, kinds)
@@ -219,10 +211,6 @@ def _node(
         node.note["trace"] = anomaly._user_stack()
     ctx._node = weakref.ref(node)
     return node
-
-
-def _is_differentiable(tensor: Tensor) -> bool:
-    return tensor.dtype.is_floating_point or tensor.dtype.is_complex
 
 
 def _made(output: Tensor, node: Node, index: int, given: bool) -> Tensor:
@@ -249,17 +237,14 @@ def _changed(tensor: Tensor, node: Node, index: int) -> Tensor:
 def _saved(ctx: FunctionCtx, node: Node) -> tuple[Any, ...]:
     """Saved entries; an output is kept without its history, which leads to this node."""
     return tuple([
-        None if t is None
-        else (*save_output(t.array, t), t.index) if t.node is node
-        else entry(t)
-        for t in ctx.to_save
+        None if t is None else entry(t) if t.node is not node
+        else (*save_output(t.array, t), t.index) for t in ctx.to_save
     ])  # fmt: skip
 
 
 def _unpack(saved: Any, node: Node) -> Tensor | None:
     if type(saved) is not tuple or len(saved) == 2:
-        tensor: Tensor | None = unpack_tensor(saved, node)
-        return tensor
+        return unpack_tensor(saved, node)
     *output, index = saved
     result = Tensor(unpack_output_array(tuple(output), node, max(index - 1, 0)), True)
     result.storage, result.node, result.index = saved[1], node, index
@@ -302,31 +287,28 @@ def _checked(node: Node, tensors: Sequence[bool], grads: list[Any]) -> list[Tens
             f"{len(grads)})"
         )
     for i, (grad, is_tensor, edge) in enumerate(zip(grads, tensors, node.edges, strict=False)):
+        wrong = None
         if grad is None:
             continue
         if not is_tensor:
-            raise RuntimeError(
-                f"function {name} returned a gradient different than None at position {i + 1}, but "
-                "the corresponding forward input was not a Variable"
+            wrong = (
+                f"a gradient different than None at position {i + 1}, but the corresponding "
+                "forward input was not a Variable"
             )
-        if not isinstance(grad, Tensor):
-            raise RuntimeError(
-                f"function {name} returned {type(grad).__name__} at position {i + 1}, expected "
-                "Variable or None"
+        elif not isinstance(grad, Tensor):
+            wrong = f"{type(grad).__name__} at position {i + 1}, expected Variable or None"
+        elif edge is not None and not _reduces_to(grad.array.shape, _shape_of(edge)):
+            wrong = (
+                f"an invalid gradient at index {i} - got {list(grad.shape)} but expected shape "
+                f"compatible with {list(_shape_of(edge))}"
             )
-        if edge is not None and not _reduces_to(grad.array.shape, _shape_of(edge)):
-            raise RuntimeError(
-                f"Function {name} returned an invalid gradient at index {i} - got "
-                f"{list(grad.shape)} but expected shape compatible with {list(_shape_of(edge))}"
-            )
+        if wrong:
+            raise RuntimeError(f"Function {name} returned {wrong}")
     return grads[:count]
 
 
 def _shape_of(edge: Edge) -> tuple[int, ...]:
-    if type(edge) is tuple:
-        shape: tuple[int, ...] = edge[0].shape[edge[1]]
-        return shape
-    return tuple(edge.shape)
+    return edge[0].shape[edge[1]] if type(edge) is tuple else tuple(edge.shape)
 
 
 def _reduces_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
@@ -342,9 +324,8 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(ctx: Any, *grads: Any) -> Any:
         with modes.no_grad():
             outputs = function(ctx, *grads)
-        if not is_grad_enabled() or not any(
-            isinstance(g, Tensor) and g.requires_grad for g in grads
-        ):
+        needed = any(isinstance(g, Tensor) and g.requires_grad for g in grads)
+        if not needed or not is_grad_enabled():
             return outputs
         several = outputs if isinstance(outputs, tuple) else (outputs,)
         results = _Once.apply(several, *grads)

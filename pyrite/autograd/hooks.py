@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._tensor import Tensor
-from .node import Hooks, Node, RemovableHandle
+from .node import Node, RemovableHandle, _hooks
 
 
-def _of_leaf(tensor: Tensor, kind: str) -> dict[int, Any]:
+def add_hook(
+    hooks: dict[int, Any], hook: Any, prepend: bool = False, *companions: dict[int, Any]
+) -> RemovableHandle:
+    """Add a hook at the end, or before all others; its handle also removes companions of its id."""
+    handle = RemovableHandle(hooks, *companions)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.update([(k, hooks.pop(k)) for k in list(hooks) if k != handle.id])
+    return handle
+
+
+def _of_tensor(tensor: Tensor, kind: str) -> dict[int, Any]:
     if tensor.hooks is None:
         tensor.hooks = {}
     return tensor.hooks.setdefault(kind, {})
-
-
-def _of_node(node: Node) -> Hooks:
-    if node.hooks is None:
-        node.hooks = Hooks()
-    return node.hooks
 
 
 def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
@@ -31,8 +36,8 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Re
         )
     node = tensor.grad_fn
     if node is None:
-        return RemovableHandle.add(_of_leaf(tensor, "grad"), hook)
-    return RemovableHandle.add(_of_node(node).outputs, (max(tensor.index - 1, 0), hook))  # type: ignore[arg-type]
+        return add_hook(_of_tensor(tensor, "grad"), hook)
+    return add_hook(_hooks(node).outputs, (max(tensor.index - 1, 0), hook))
 
 
 def register_post_accumulate_grad_hook(
@@ -43,7 +48,7 @@ def register_post_accumulate_grad_hook(
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if not tensor.is_leaf:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    return RemovableHandle.add(_of_leaf(tensor, "post"), hook)
+    return add_hook(_of_tensor(tensor, "post"), hook)
 
 
 def retain_grad(tensor: Tensor) -> None:
@@ -53,10 +58,30 @@ def retain_grad(tensor: Tensor) -> None:
     node = tensor.grad_fn
     if node is None or tensor.retains_grad:
         return
-    if tensor.hooks is None:
-        tensor.hooks = {}
-    tensor.hooks["retain"] = {}
-    _of_node(node).retain[max(tensor.index - 1, 0)] = weakref.ref(tensor)
+    _of_tensor(tensor, "retain")
+    _hooks(node).retain[max(tensor.index - 1, 0)] = weakref.ref(tensor)
+
+
+def new_arguments(hook: Any, result: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Arguments after a hook that may return new ones as a pair."""
+    if result is None:
+        return args, kwargs
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise RuntimeError(
+            f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {result}."
+        )
+    return result
+
+
+def clear_grads(parameters: Iterable[Tensor], set_to_none: bool) -> None:
+    """Drop gradients (None), or fill them with zeros, without their history."""
+    for param in parameters:
+        if set_to_none:
+            param._grad = None
+        elif param._grad is not None:
+            grad: Any = param._grad
+            grad.detach_() if grad.grad_fn is not None else grad.requires_grad_(False)
+            grad.zero_()
 
 
 def before_node(node: Node, grads: list[Tensor | None]) -> list[Tensor | None]:
@@ -67,13 +92,11 @@ def before_node(node: Node, grads: list[Tensor | None]) -> list[Tensor | None]:
         if grads[index] is not None:
             grads[index] = _replaced(hook(grads[index]), grads[index])
     for hook in list(hooks.pre.values()):
-        result = hook(tuple(grads))
-        if result is not None:
-            grads = list(result) if isinstance(result, tuple | list) else [result]
+        grads = _listed(hook(tuple(grads)), grads)
     for index, reference in hooks.retain.items():
         tensor = reference()
         if tensor is not None and grads[index] is not None:
-            tensor._grad = grads[index] if tensor._grad is None else tensor._grad + grads[index]  # type: ignore[operator]
+            tensor._grad = grads[index] if tensor._grad is None else tensor._grad + grads[index]
     return grads
 
 
@@ -81,9 +104,7 @@ def after_node(node: Node, outgoing: list[Any], incoming: list[Any]) -> list[Any
     """Run the hooks that see what a node computed; they may replace it."""
     assert node.hooks is not None
     for hook in list(node.hooks.post.values()):
-        result = hook(tuple(outgoing), tuple(incoming))
-        if result is not None:
-            outgoing = list(result) if isinstance(result, tuple | list) else [result]
+        outgoing = _listed(hook(tuple(outgoing), tuple(incoming)), outgoing)
     return outgoing
 
 
@@ -98,6 +119,13 @@ def after_leaf(tensor: Tensor) -> None:
     """Run a leaf's hooks after its gradient was accumulated."""
     for hook in list((tensor.hooks or {}).get("post", {}).values()):
         hook(tensor)
+
+
+def _listed(result: Any, before: list[Any]) -> list[Any]:
+    """What a node's hook returned in place of the gradients, or those."""
+    if result is None:
+        return before
+    return list(result) if isinstance(result, tuple | list) else [result]
 
 
 def _replaced(result: Any, grad: Any) -> Any:

@@ -9,17 +9,14 @@ from .._exports import EXPORTS
 from .._tensor import Tensor
 from ..autograd.modes import no_grad
 
-_GAINS = {"sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
-_LINEAR = (
-    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
-    "conv_transpose3d",
-)  # fmt: skip
+_GAINS = {
+    "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4, "linear": 1.0,
+    **{f"conv{way}{n}d": 1.0 for way in ("", "_transpose") for n in (1, 2, 3)},
+}  # fmt: skip
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The recommended gain of a nonlinearity; ValueError for an unknown one."""
-    if nonlinearity in _LINEAR:
-        return 1.0
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
     if nonlinearity == "leaky_relu":
@@ -47,13 +44,13 @@ _calculate_fan_in_and_fan_out = _fans
 @no_grad()
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in [a, b)."""
-    return tensor.uniform_(a, b, generator=generator)  # type: ignore[no-any-return]
+    return tensor.uniform_(a, b, generator=generator)
 
 
 @no_grad()
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with the given mean and standard deviation."""
-    return tensor.normal_(mean, std, generator=generator)  # type: ignore[no-any-return]
+    return tensor.normal_(mean, std, generator=generator)
 
 
 @no_grad()
@@ -65,13 +62,13 @@ def trunc_normal_(
     low, high = (0.5 * (1 + math.erf((v - mean) / (std * math.sqrt(2)))) for v in (a, b))
     tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
     tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
-    return tensor  # type: ignore[no-any-return]
+    return tensor
 
 
 @no_grad()
 def constant_(tensor: Any, val: float) -> Tensor:
     """Every element `val`."""
-    return tensor.fill_(val)  # type: ignore[no-any-return]
+    return tensor.fill_(val)
 
 
 def ones_(tensor: Any) -> Tensor:
@@ -90,7 +87,7 @@ def eye_(tensor: Any) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     eye = EXPORTS[""]["eye"]()
-    return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))  # type: ignore[no-any-return]
+    return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
 
 
 @no_grad()
@@ -106,7 +103,7 @@ def dirac_(tensor: Any, groups: int = 1) -> Tensor:
     for g in range(groups):
         for d in range(min(out // groups, channels)):
             tensor[(g * (out // groups) + d, d, *centre)] = 1
-    return tensor  # type: ignore[no-any-return]
+    return tensor
 
 
 def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Tensor:
@@ -133,9 +130,17 @@ def kaiming_uniform_(
 ) -> Tensor:  # fmt: skip
     """He et al. 2015: uniform with variance gain² / fan."""
     if 0 in tensor.shape:
-        return tensor  # type: ignore[no-any-return]
+        return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
+
+
+def _by_fan_in(weight: Tensor, bias: Tensor | None) -> None:
+    """How linear layers and convolutions start: uniform in ±1/√fan_in."""
+    kaiming_uniform_(weight, math.sqrt(5))
+    if bias is not None:
+        bound = 1 / math.sqrt(_fans(weight)[0] or math.inf)
+        uniform_(bias, -bound, bound)
 
 
 def kaiming_normal_(
@@ -144,7 +149,7 @@ def kaiming_normal_(
 ) -> Tensor:  # fmt: skip
     """He et al. 2015: normal with variance gain² / fan."""
     if 0 in tensor.shape:
-        return tensor  # type: ignore[no-any-return]
+        return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
@@ -158,4 +163,4 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
     for column in range(columns):
         order = EXPORTS[""]["randperm"]()(rows, generator=generator)
         tensor[order[: math.ceil(sparsity * rows)], column] = 0
-    return tensor  # type: ignore[no-any-return]
+    return tensor

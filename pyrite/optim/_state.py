@@ -13,8 +13,7 @@ from ..autograd import modes
 def counter(value: float = 0.0) -> Tensor:
     """A step count as a tensor on the CPU, as checkpoints hold it."""
     kind = float64 if get_default_dtype() is float64 else float32
-    count: Tensor = F.full((), float(value), kind, device="cpu")
-    return count
+    return F.full((), float(value), kind, device="cpu")
 
 
 def count_step(states: Sequence[dict[str, Any]]) -> int:
@@ -24,36 +23,35 @@ def count_step(states: Sequence[dict[str, Any]]) -> int:
     return int(states[0]["step"].array)
 
 
-def zeros(param: Tensor) -> Tensor:
+def zeros(param: Tensor, *names: str) -> dict[str, Tensor]:
     """State that starts at zero, in the parameter's shape and dtype."""
     with modes.no_grad():
-        out: Tensor = F.zeros_like(param)
-    return out
+        return {name: F.zeros_like(param) for name in names}
 
 
-def check_lr(lr: Any) -> None:
-    """ValueError for a negative learning rate or a tensor of several elements."""
+_NOT_NEGATIVE = ("eps", "momentum", "weight_decay", "alpha")
+
+
+def checked(**options: Any) -> dict[str, Any]:
+    """The options of a rule; ValueError or RuntimeError, in torch's words, for a bad one."""
+    lr = options["lr"]
     if isinstance(lr, Tensor) and lr.array.size != 1:
         raise ValueError(f"Tensor lr must be 1-element, got shape {list(lr.shape)}")
     if not float(lr) >= 0.0:
         raise ValueError(f"Invalid learning rate: {lr} (expected >= 0)")
-
-
-def check_not_negative(options: dict[str, Any]) -> None:
-    """ValueError, in torch's words, for an option below zero."""
-    for name, value in options.items():
+    for name in _NOT_NEGATIVE:
+        value = options.get(name, 0.0)
         if not float(value) >= 0.0:
+            name = "epsilon" if name == "eps" else name
             raise ValueError(f"Invalid {name} value: {value} (expected >= 0)")
-
-
-def check_flags(differentiable: bool, foreach: bool | None, fused: bool | None) -> None:
-    """RuntimeError for flags that exclude each other; each step is one fused call anyway."""
-    if fused and differentiable:
+    fused = options.get("fused")
+    if fused and options["differentiable"]:
         raise RuntimeError("`fused` does not support `differentiable`")
-    if fused and foreach:
+    if fused and options["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if differentiable:
+    if options["differentiable"]:
         raise RuntimeError(
             "differentiable=True: a step writes its parameters in place and is not recorded; "
             "write the update with tensor operations to differentiate through it"
         )
+    return options

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from .. import backends
 from .._tensor import F, Tensor
 from ..autograd import modes
+from ..autograd.hooks import add_hook, clear_grads, new_arguments
 from ..autograd.node import RemovableHandle
 from ._state import counter
 
@@ -30,12 +31,12 @@ _every_post: Hooks = {}
 
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call `hook(optimizer, args, kwargs)` before each step of every optimizer."""
-    return RemovableHandle.add(_every_pre, hook)
+    return add_hook(_every_pre, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call `hook(optimizer, args, kwargs)` after each step of every optimizer."""
-    return RemovableHandle.add(_every_post, hook)
+    return add_hook(_every_post, hook)
 
 
 def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,14 +47,7 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
         args: tuple[Any, ...] = (self, *rest)
         self._opt_called = True
         for hook in (*_every_pre.values(), *self._hooks["step_pre"].values()):
-            result = hook(self, args, kwargs)
-            if result is None:
-                continue
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise RuntimeError(
-                    f"{hook} must return None or a tuple of (new_args, new_kwargs), got {result}."
-                )
-            args, kwargs = result
+            args, kwargs = new_arguments(hook, hook(self, args, kwargs), args, kwargs)
         out = step(*args, **kwargs)
         for hook in (*self._hooks["step_post"].values(), *_every_post.values()):
             hook(self, args, kwargs)
@@ -131,10 +125,8 @@ class Optimizer:
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         params, names = _separate(param_group["params"])
         for param in params:
-            self._check_param(param)
-        param_group["params"] = params
-        if names:
-            param_group["param_names"] = names
+            _check_param(param)
+        param_group |= {"params": params, "param_names": names} if names else {"params": params}
         for name, default in self.defaults.items():
             if param_group.setdefault(name, default) is required:
                 raise ValueError(
@@ -143,18 +135,6 @@ class Optimizer:
                 )
         self._check_group(param_group)
         self.param_groups.append(param_group)
-
-    def _check_param(self, param: Any) -> None:
-        if not isinstance(param, Tensor):
-            raise TypeError(
-                "optimizer can only optimize Tensors, but one of the params is "
-                f"{type(param).__name__}"
-            )
-        if not (param.is_leaf or param.retains_grad):
-            raise ValueError(
-                f"can't optimize a non-leaf Tensor (shape {list(param.shape)}, made by "
-                f"{param.grad_fn.name()}); pass the leaf, or use .detach().requires_grad_()"  # type: ignore[union-attr]
-            )
 
     def _check_group(self, new: Group) -> None:
         params, named = new["params"], "param_names" in new
@@ -174,13 +154,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters (None), or fill them with zeros."""
-        for param in _params_of(self.param_groups):
-            grad = param._grad
-            if set_to_none:
-                param._grad = None
-            elif grad is not None:
-                grad.detach_() if grad.grad_fn is not None else grad.requires_grad_(False)
-                grad.zero_()
+        clear_grads(_params_of(self.param_groups), set_to_none)
 
     # ---- steps
 
@@ -228,35 +202,35 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return new ones."""
-        return RemovableHandle.add(self._hooks["step_pre"], hook)
+        return add_hook(self._hooks["step_pre"], hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return RemovableHandle.add(self._hooks["step_post"], hook)
+        return add_hook(self._hooks["step_post"], hook)
 
     def register_state_dict_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(optimizer)` before `state_dict`."""
-        return _add(self._hooks["save_pre"], hook, prepend)
+        return add_hook(self._hooks["save_pre"], hook, prepend)
 
     def register_state_dict_post_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` after `state_dict`; it may return another one."""
-        return _add(self._hooks["save_post"], hook, prepend)
+        return add_hook(self._hooks["save_post"], hook, prepend)
 
     def register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` before loading; it may return another one."""
-        return _add(self._hooks["load_pre"], hook, prepend)
+        return add_hook(self._hooks["load_pre"], hook, prepend)
 
     def register_load_state_dict_post_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(optimizer)` after `load_state_dict`."""
-        return _add(self._hooks["load_post"], hook, prepend)
+        return add_hook(self._hooks["load_post"], hook, prepend)
 
     # ---- files
 
@@ -292,12 +266,9 @@ class Optimizer:
         for key, value in state_dict["state"].items():
             param = owner.get(key)
             state[key if param is None else param] = value if param is None else _fit(param, value)
-        for group, loaded in zip(self.param_groups, saved):
-            loaded["params"] = group["params"]
-            if "param_names" in group:
-                loaded.setdefault("param_names", group["param_names"])
-            for name, default in self.defaults.items():
-                loaded.setdefault(name, default)
+        for i, group in enumerate(self.param_groups):
+            own = {k: group[k] for k in ("params", "param_names") if k in group}
+            saved[i] = {**self.defaults, **own, **saved[i], "params": group["params"]}
         self.__setstate__({"state": state, "param_groups": saved})
         for hook in self._hooks["load_post"].values():
             hook(self)
@@ -321,18 +292,22 @@ def _separate(params: Any) -> tuple[list[Any], list[str]]:
     return [e[1] if isinstance(e, tuple) else e for e in entries], names
 
 
-def _add(hooks: Hooks, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
-    handle = RemovableHandle.add(hooks, hook)
-    if prepend:
-        others = [(k, hooks.pop(k)) for k in list(hooks) if k != handle.id]
-        hooks.update(others)
-    return handle
-
-
 def _age(state: State) -> Any:
     """The number of steps made, or how much state there is: what one call has in common."""
     step = state.get("step")
     return sum(v is not None for v in state.values()) if step is None else int(step.array)
+
+
+def _check_param(param: Any) -> None:
+    if not isinstance(param, Tensor):
+        raise TypeError(
+            f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}"
+        )
+    if param.grad_fn is not None and not param.retains_grad:
+        raise ValueError(
+            f"can't optimize a non-leaf Tensor (shape {list(param.shape)}, made by "
+            f"{param.grad_fn.name()}); pass the leaf, or use .detach().requires_grad_()"
+        )
 
 
 def _params_of(groups: list[Group]) -> Iterable[Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._tensor import F, Tensor
-from ._state import check_flags, check_lr, check_not_negative, count_step, counter, zeros
+from ._state import checked, count_step, counter, zeros
 from .optimizer import Group, Optimizer, Params, State
 
 
@@ -29,37 +27,21 @@ class RMSprop(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Params,
-        lr: float | Tensor = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
-        centered: bool = False,
-        capturable: bool = False,
-        foreach: bool | None = None,
-        maximize: bool = False,
+        self, params: Params, lr: float | Tensor = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+        weight_decay: float = 0, momentum: float = 0, centered: bool = False,
+        capturable: bool = False, foreach: bool | None = None, maximize: bool = False,
         differentiable: bool = False,
-    ) -> None:
-        check_lr(lr)
-        check_not_negative(
-            {"epsilon": eps, "momentum": momentum, "weight_decay": weight_decay, "alpha": alpha}
-        )
-        check_flags(differentiable, foreach, None)
-        options: dict[str, Any] = {
-            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
-            "weight_decay": weight_decay, "capturable": capturable, "foreach": foreach,
-            "maximize": maximize, "differentiable": differentiable,
-        }  # fmt: skip
-        super().__init__(params, options)
+    ) -> None:  # fmt: skip
+        super().__init__(params, checked(
+            lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered,
+            weight_decay=weight_decay, capturable=capturable, foreach=foreach, maximize=maximize,
+            differentiable=differentiable,
+        ))  # fmt: skip
 
     def _new_state(self, group: Group, param: Tensor) -> State:
-        used = {
-            "square_avg": True, "momentum_buffer": group["momentum"] > 0,
-            "grad_avg": group["centered"],
-        }  # fmt: skip
-        return {"step": counter(), **{name: zeros(param) for name in used if used[name]}}
+        used = {"momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
+        names = [name for name in used if used[name]]
+        return {"step": counter(), **zeros(param, "square_avg", *names)}
 
     def _update(
         self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]

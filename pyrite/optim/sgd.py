@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._tensor import F, Tensor
-from ._state import check_flags, check_lr, check_not_negative, zeros
+from ._state import checked, zeros
 from .optimizer import Group, Optimizer, Params, State
 
 
@@ -27,29 +25,18 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Params,
-        lr: float | Tensor = 1e-3,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float | Tensor = 0,
-        nesterov: bool = False,
-        *,
-        maximize: bool = False,
-        foreach: bool | None = None,
-        differentiable: bool = False,
+        self, params: Params, lr: float | Tensor = 1e-3, momentum: float = 0,
+        dampening: float = 0, weight_decay: float | Tensor = 0, nesterov: bool = False, *,
+        maximize: bool = False, foreach: bool | None = None, differentiable: bool = False,
         fused: bool | None = None,
-    ) -> None:
-        check_lr(lr)
-        check_not_negative({"momentum": momentum, "weight_decay": weight_decay})
+    ) -> None:  # fmt: skip
+        options = checked(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
+            nesterov=nesterov, maximize=maximize, foreach=foreach, differentiable=differentiable,
+            fused=fused,
+        )  # fmt: skip
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        check_flags(differentiable, foreach, fused)
-        options: dict[str, Any] = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-            "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
-            "differentiable": differentiable, "fused": fused,
-        }  # fmt: skip
         super().__init__(params, options)
 
     def _update(
@@ -59,7 +46,7 @@ class SGD(Optimizer):
         first = states[0].get("momentum_buffer") is None
         if momentum and first:
             for param in params:
-                self.state[param]["momentum_buffer"] = zeros(param)
+                self.state[param].update(zeros(param, "momentum_buffer"))
         buffers = [self.state[p]["momentum_buffer"] for p in params] if momentum else []
         F.sgd_step(
             params, grads, buffers, float(group["lr"]), momentum, float(group["dampening"]),

@@ -16,7 +16,7 @@ from .normalization import GroupNorm, LayerNorm
 from .pooling import *  # noqa: F403
 from .sparse import Embedding
 
-__all__ = [
+__all__ = [  # noqa: PLE0604
     "BatchNorm1d", "BatchNorm2d", "Bilinear", "Conv1d", "Conv2d", "Dropout", "Dropout1d",
     "Dropout2d", "Embedding", "Flatten", "GroupNorm", "Identity", "LayerNorm", "Linear", "Module",
     "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential", "Unflatten",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..._tensor import F, Tensor
-from ...autograd.modes import is_grad_enabled
 
 if TYPE_CHECKING:
     from .module import Module
@@ -40,29 +39,20 @@ class Watch:
         return type(result)(tied) if type(result) in (tuple, list) else type(result)(*tied)
 
     def _output_gradients(self, grads: tuple[Any, ...]) -> Any:
-        for hook in list(self.module._backward_pre_hooks.values()):
-            changed = hook(self.module, grads)
+        self.grad_output = self._call(self.module._backward_pre_hooks, grads)
+        if not self.has_inputs:
+            self._input_gradients((None,))
+        return self.grad_output
+
+    def _input_gradients(self, grads: tuple[Any, ...], _: Any = None) -> Any:
+        return self._call(self.module._backward_hooks, grads, self.grad_output)
+
+    def _call(self, hooks: Any, grads: tuple[Any, ...], *rest: Any) -> tuple[Any, ...]:
+        for hook in list(hooks.values()):
+            changed = hook(self.module, grads, *rest)
             if changed is not None:
                 grads = changed if isinstance(changed, tuple) else (changed,)
-        self.grad_output = grads
-        if not self.has_inputs:
-            self._call((None,))
         return grads
-
-    def _input_gradients(self, grad_inputs: tuple[Any, ...], _: Any) -> Any:
-        return self._call(grad_inputs)
-
-    def _call(self, grad_inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_hooks.values()):
-            changed = hook(self.module, grad_inputs, self.grad_output)
-            if changed is not None:
-                grad_inputs = changed if isinstance(changed, tuple) else (changed,)
-        return grad_inputs
-
-
-def start(module: Module) -> Watch | None:
-    """A watch for this call, or None where nothing is recorded."""
-    return Watch(module) if is_grad_enabled() else None
 
 
 def _tie(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:

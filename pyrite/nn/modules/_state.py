@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..._tensor import Parameter, Tensor
+from ...autograd.hooks import add_hook
 from ...autograd.modes import no_grad
 from ...autograd.node import RemovableHandle
 
@@ -35,13 +36,21 @@ class StateMixin:
     _modules: dict[str, Module | None]
     _non_persistent_buffers_set: set[str]
     _version: int
+    _state_dict_hooks: dict[int, Any]
+    _state_dict_pre_hooks: dict[int, Any]
+    _load_pre_hooks: dict[int, Any]
+    _load_post_hooks: dict[int, Any]
+
+    def _kept(self) -> list[tuple[str, Tensor]]:
+        """What belongs to the state: parameters and persistent buffers that are not None."""
+        left_out = self._non_persistent_buffers_set
+        buffers = {k: b for k, b in self._buffers.items() if k not in left_out}
+        return [(k, t) for k, t in {**self._parameters, **buffers}.items() if t is not None]
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """Write this module's own parameters, buffers and extra state."""
-        kept = {k: b for k, b in self._buffers.items() if k not in self._non_persistent_buffers_set}
-        for name, value in {**self._parameters, **kept}.items():
-            if value is not None:
-                destination[prefix + name] = value if keep_vars else value.detach()
+        for name, value in self._kept():
+            destination[prefix + name] = value if keep_vars else value.detach()
         if hasattr(self, "get_extra_state"):
             destination[prefix + EXTRA] = self.get_extra_state()
 
@@ -52,17 +61,15 @@ class StateMixin:
 
         The values share memory with the module unless copied; `_metadata` holds layer versions.
         """
-        if args:
-            destination = args[0]
-            prefix = args[1] if len(args) > 1 else prefix
-            keep_vars = args[2] if len(args) > 2 else keep_vars
+        options: list[Any] = [destination, prefix, keep_vars]
+        destination, prefix, keep_vars = [*args, *options[len(args) :]]
         if destination is None:
             destination = OrderedDict()
-            destination._metadata = OrderedDict()
+            vars(destination)["_metadata"] = OrderedDict()
         local = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = local
-        for hook in self._state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+        for hook in self._state_dict_pre_hooks.values():
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
@@ -70,83 +77,66 @@ class StateMixin:
                 module.state_dict(
                     destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
                 )
-        for hook in self._state_dict_hooks.values():  # type: ignore[attr-defined]
+        for hook in self._state_dict_hooks.values():
             result = hook(self, destination, prefix, local)
-            if result is not None:
-                destination = result
-        return destination  # type: ignore[no-any-return]
+            destination = destination if result is None else result
+        return destination
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata)` after saving."""
-        return RemovableHandle.add(self._state_dict_hooks, hook)  # type: ignore[attr-defined]
+        return add_hook(self._state_dict_hooks, hook)
 
     _register_state_dict_hook = register_state_dict_post_hook
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, prefix, keep_vars)` before saving."""
-        return RemovableHandle.add(self._state_dict_pre_hooks, hook)  # type: ignore[attr-defined]
+        return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, ...)` before loading."""
-        return RemovableHandle.add(self._load_pre_hooks, (hook, True))  # type: ignore[attr-defined]
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
-        return RemovableHandle.add(self._load_pre_hooks, (hook, with_module))  # type: ignore[attr-defined]
+        return add_hook(self._load_pre_hooks, (hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, incompatible_keys)` after loading."""
-        return RemovableHandle.add(self._load_post_hooks, hook)  # type: ignore[attr-defined]
+        return add_hook(self._load_post_hooks, hook)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any],
         strict: bool, missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:  # fmt: skip
         """Read this module's own entries; problems are appended to the lists."""
-        for hook, with_module in self._load_pre_hooks.values():  # type: ignore[attr-defined]
+        for hook, with_module in self._load_pre_hooks.values():
             extra = (self,) if with_module else ()
             hook(*extra, state_dict, prefix, local_metadata, strict, missing_keys,
                  unexpected_keys, error_msgs)  # fmt: skip
-        kept = {k: b for k, b in self._buffers.items() if k not in self._non_persistent_buffers_set}
-        for name, own in {**self._parameters, **kept}.items():
-            if own is None:
-                continue
+        absent = []
+        for name, own in self._kept():
             key = prefix + name
-            if key in state_dict:
-                problem = _copy(self, name, own, state_dict[key], key, local_metadata)
-                error_msgs.extend([problem] if problem else [])
-            elif strict:
-                missing_keys.append(key)
-        self._load_extra_state(state_dict, prefix, strict, missing_keys, unexpected_keys)
-        if strict:
-            unexpected_keys.extend(self._strangers(state_dict, prefix))
-
-    def _load_extra_state(
-        self, state_dict: dict[str, Any], prefix: str, strict: bool, missing: list[str],
-        unexpected: list[str],
-    ) -> None:  # fmt: skip
-        key = prefix + EXTRA
+            if key not in state_dict:
+                absent.append(key)
+            elif problem := _copy(self, name, own, state_dict[key], key, local_metadata):
+                error_msgs.append(problem)
         if hasattr(self, "set_extra_state"):
-            if key in state_dict:
-                self.set_extra_state(state_dict[key])
-            elif strict:
-                missing.append(key)
-        elif strict and key in state_dict:
-            unexpected.append(key)
+            if prefix + EXTRA in state_dict:
+                self.set_extra_state(state_dict[prefix + EXTRA])
+            else:
+                absent.append(prefix + EXTRA)
+        if strict:
+            missing_keys.extend(absent)
+            unexpected_keys.extend(self._strangers(state_dict, prefix))
 
     def _strangers(self, state_dict: Mapping[str, Any], prefix: str) -> list[str]:
         """Keys under this module's prefix that name nothing of it."""
+        own = {*self._parameters, *self._buffers, *[EXTRA] * hasattr(self, "set_extra_state")}
         found = []
-        for key in state_dict:
-            if not key.startswith(prefix) or key == prefix + EXTRA:
-                continue
-            first, dot, _ = key[len(prefix) :].partition(".")
-            if dot:
-                known = first in self._modules
-            else:
-                known = first in self._parameters or first in self._buffers
-            if not known:
+        for key in [k for k in state_dict if k.startswith(prefix)]:
+            name, dot, _ = key[len(prefix) :].partition(".")
+            if name not in (self._modules if dot else own):
                 found.append(key)
         return found
 
@@ -167,12 +157,11 @@ class StateMixin:
         problems: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
         entries = OrderedDict(state_dict)
-        _load(self, entries, "", metadata, assign, (missing, unexpected, problems))
-        if strict:
-            if unexpected:
-                problems.insert(0, "Unexpected key(s) in state_dict: " + _quoted(unexpected))
-            if missing:
-                problems.insert(0, "Missing key(s) in state_dict: " + _quoted(missing))
+        _load(self, entries, "", metadata, assign, missing, unexpected, problems)
+        for what, keys in (("Unexpected", unexpected), ("Missing", missing)):
+            if strict and keys:
+                quoted = ", ".join(f'"{k}"' for k in keys)
+                problems.insert(0, f"{what} key(s) in state_dict: {quoted}. ")
         if problems:
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t"
@@ -181,25 +170,19 @@ class StateMixin:
         return IncompatibleKeys(missing, unexpected)
 
 
-def _quoted(keys: list[str]) -> str:
-    return ", ".join(f'"{k}"' for k in keys) + ". "
-
-
 def _load(
-    module: Any, state: dict[str, Any], prefix: str, metadata: Any, assign: bool,
-    lists: tuple[list[str], list[str], list[str]],
-) -> None:  # fmt: skip
+    module: Any, state: dict[str, Any], prefix: str, metadata: Any, assign: bool, *lists: list[str]
+) -> None:
     local = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
     if assign:
         local["assign_to_params_buffers"] = True
-    missing, unexpected, problems = lists
-    module._load_from_state_dict(state, prefix, local, True, missing, unexpected, problems)
+    module._load_from_state_dict(state, prefix, local, True, *lists)
     for name, child in module._modules.items():
         if child is not None:
             below = f"{prefix}{name}."
             part = {k: v for k, v in state.items() if k.startswith(below)}
-            _load(child, part, below, metadata, assign, lists)
-    keys = IncompatibleKeys(missing, unexpected)
+            _load(child, part, below, metadata, assign, *lists)
+    keys = IncompatibleKeys(*lists[:2])
     for hook in module._load_post_hooks.values():
         if hook(module, keys) is not None:
             raise RuntimeError(
@@ -219,17 +202,17 @@ def _copy(
             f"object from checkpoint but received {type(value)}"
         )
     if value.ndim == 1 and own.ndim == 0 and value.shape[0] == 1:
-        value = value[0]  # type: ignore[index]
+        value = value[0]
     if value.shape != own.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
             f"the shape in current model is {own.shape}."
         )
-    if metadata.get("assign_to_params_buffers"):
-        if isinstance(own, Parameter) and not isinstance(value, Parameter):
-            value = Parameter(value, own._requires_grad)
+    if not metadata.get("assign_to_params_buffers"):
+        with no_grad():
+            own.copy_(value)
+    elif isinstance(own, Parameter) and not isinstance(value, Parameter):
+        setattr(module, name, Parameter(value, own._requires_grad))
+    else:
         setattr(module, name, value)
-        return None
-    with no_grad():
-        own.copy_(value)  # type: ignore[attr-defined]
     return None

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..._dtypes import int64
-from ..._tensor import Parameter, Tensor
+from ..._tensor import Tensor
 from .. import functional, init
-from ._make import empty, full
-from .module import Module
+from ._make import add_parameters, facts, full
+from .normalization import Affine
 
 F: Any = functional
 
 
-class _BatchNorm(Module):
+class _BatchNorm(Affine):
     """Normalises each channel over the batch in training, by running statistics otherwise."""
 
     _version = 2
@@ -30,16 +30,13 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         size = (num_features,)
-        for name, present in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(
-                name, Parameter(empty(size, device, dtype)) if present else None
-            )
-        stats = track_running_stats
-        self.register_buffer("running_mean", full(size, 0.0, device, dtype) if stats else None)
-        self.register_buffer("running_var", full(size, 1.0, device, dtype) if stats else None)
-        self.register_buffer(
-            "num_batches_tracked", full((), 0, device, int64) if stats else None
-        )
+        weight = size if affine else None
+        add_parameters(self, device, dtype, weight=weight, bias=weight if bias else None)
+        rows = (("running_mean", size, 0.0, dtype), ("running_var", size, 1.0, dtype),
+                ("num_batches_tracked", (), 0, int64))  # fmt: skip
+        for name, shape, value, kind in rows:
+            start = full(shape, value, device, kind) if track_running_stats else None
+            self.register_buffer(name, start)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
@@ -52,10 +49,7 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Fresh statistics; weight 1, bias 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in self.dims:
@@ -70,8 +64,7 @@ class _BatchNorm(Module):
         """State written before `num_batches_tracked` existed (version 1) still loads."""
         key = prefix + "num_batches_tracked"
         if local_metadata.get("version", 1) < 2 and self.track_running_stats:
-            if key not in state_dict:
-                state_dict[key] = self.num_batches_tracked
+            state_dict.setdefault(key, self.num_batches_tracked)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -83,17 +76,14 @@ class _BatchNorm(Module):
                 momentum = 1.0 / float(self.num_batches_tracked)
         batch = self.training or (self.running_mean is None and self.running_var is None)
         tracked = not self.training or self.track_running_stats
-        return F.batch_norm(  # type: ignore[no-any-return]
+        return F.batch_norm(
             input, self.running_mean if tracked else None, self.running_var if tracked else None,
             self.weight, self.bias, batch, momentum, self.eps,
         )  # fmt: skip
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, bias={self.bias is not None}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
+        shown = f"{self.num_features}, {facts(self, 'eps', 'momentum', 'affine')}"
+        return f"{shown}, bias={self.bias is not None}, {facts(self, 'track_running_stats')}"
 
 
 class BatchNorm1d(_BatchNorm):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..._tensor import Parameter, Tensor
 from .module import Module, indent
 
 Self = TypeVar("Self", bound="_ListLike")
+Many = TypeVar("Many", bound="_Extendable")
 
 
 def _position(length: int, index: Any, what: str) -> int:
@@ -20,7 +22,24 @@ def _position(length: int, index: Any, what: str) -> int:
     return index % length
 
 
-class _ListLike(Module):
+class _Extendable(Module):
+    """Values that are added at the end."""
+
+    def extend(self: Many, values: Iterable[Any]) -> Many:
+        """Add values at the end."""
+        if not isinstance(values, Iterable) or isinstance(values, Tensor):
+            raise TypeError(
+                f"{type(self).__name__}.extend should be called with an iterable, but got "
+                f"{type(values).__name__}"
+            )
+        for value in list(values):
+            self.append(value)
+        return self
+
+    __iadd__ = extend
+
+
+class _ListLike(_Extendable):
     """Modules numbered from 0 under the names "0", "1", ..."""
 
     def __len__(self) -> int:
@@ -46,9 +65,11 @@ class _ListLike(Module):
     def __delitem__(self, index: Any) -> None:
         kept = list(self._modules.values())
         del kept[index if isinstance(index, slice) else _position(len(self), index, "list")]
+        self._renumber(kept)
+
+    def _renumber(self, modules: list[Any]) -> None:
         self._modules.clear()
-        for i, module in enumerate(kept):
-            self._modules[str(i)] = module
+        self._modules.update((str(i), module) for i, module in enumerate(modules))
 
     def __dir__(self) -> list[str]:
         return [k for k in super().__dir__() if not k.isdigit()]
@@ -58,23 +79,11 @@ class _ListLike(Module):
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self: Self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end."""
-        if not isinstance(modules, Iterable):
-            raise TypeError(
-                f"{type(self).__name__}.extend should be called with an iterable, but got "
-                f"{type(modules).__name__}"
-            )
-        for module in list(modules):
-            self.append(module)
-        return self
-
     def insert(self: Self, index: int, module: Module) -> Self:
         """Insert a module before position `index`."""
         modules = list(self._modules.values())
         modules.insert(index, module)
-        for i, m in enumerate(modules):
-            self._modules[str(i)] = m
+        self._renumber(modules)
         return self
 
     def pop(self, index: int = -1) -> Module:
@@ -92,12 +101,9 @@ class Sequential(_ListLike):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
-        if len(args) == 1 and isinstance(args[0], OrderedDict):
-            for name, module in args[0].items():
-                self.add_module(name, module)
-        else:
-            for i, module in enumerate(args):
-                self.add_module(str(i), module)
+        named = len(args) == 1 and isinstance(args[0], OrderedDict)
+        for name, module in args[0].items() if named else enumerate(args):
+            self.add_module(str(name), module)
 
     def _slice(self, index: slice) -> Any:
         return OrderedDict(list(self._modules.items())[index])
@@ -116,89 +122,24 @@ class ModuleList(_ListLike):
 
     def __repr__(self) -> str:
         """Equal neighbours stand on one line: `(0-2): 3 x Linear(...)`."""
-        groups: list[tuple[int, int, str]] = []
-        for i, text in enumerate(map(repr, self)):
-            if groups and groups[-1][2] == text:
-                groups[-1] = (groups[-1][0], i, text)
-            else:
-                groups.append((i, i, text))
-        lines = [
-            f"({a}): {indent(t)}" if a == b else f"({a}-{b}): {b - a + 1} x {indent(t)}"
-            for a, b, t in groups
-        ]
-        body = "\n  ".join(lines)
-        return f"{self._get_name()}(\n  {body}\n)" if lines else f"{self._get_name()}()"
+        lines, end = [], 0
+        for text, group in itertools.groupby(map(repr, self)):
+            start, end = end, end + len(list(group))
+            one = end - start == 1
+            where = f"({start}): " if one else f"({start}-{end - 1}): {end - start} x "
+            lines.append("\n  " + where + indent(text))
+        return f"{self._get_name()}({''.join(lines)}" + ("\n)" if lines else ")")
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.extend(modules)
 
-    def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
-        return self.extend(modules)
-
     def __add__(self, other: Iterable[Module]) -> ModuleList:
         return ModuleList([*self, *other])
 
 
-class ModuleDict(Module):
-    """A dictionary of modules."""
-
-    def __init__(self, modules: Any = None) -> None:
-        super().__init__()
-        if modules is not None:
-            self.update(modules)
-
-    def __getitem__(self, key: str) -> Module:
-        return self._modules[key]  # type: ignore[return-value]
-
-    def __setitem__(self, key: str, module: Module) -> None:
-        self.add_module(key, module)
-
-    def __delitem__(self, key: str) -> None:
-        del self._modules[key]
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._modules
-
-    def clear(self) -> None:
-        """Remove all."""
-        self._modules.clear()
-
-    def pop(self, key: str) -> Module:
-        """Remove and return one."""
-        module = self[key]
-        del self[key]
-        return module
-
-    def keys(self) -> Iterable[str]:
-        return self._modules.keys()
-
-    def items(self) -> Iterable[tuple[str, Any]]:
-        return self._modules.items()
-
-    def values(self) -> Iterable[Any]:
-        return self._modules.values()
-
-    def update(self, modules: Any) -> None:
-        """Add the pairs of a mapping or iterable."""
-        if not isinstance(modules, Iterable):
-            raise TypeError(
-                "ModuleDict.update should be called with an iterable of key/value pairs, but got "
-                f"{type(modules).__name__}"
-            )
-        pairs = modules.items() if isinstance(modules, Mapping | ModuleDict) else modules
-        for key, module in pairs:
-            self[key] = module
-
-
-class ParameterList(Module):
+class ParameterList(_Extendable):
     """A list of parameters (Tensors become Parameters; other values are kept as they are)."""
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
@@ -216,83 +157,57 @@ class ParameterList(Module):
         return getattr(self, str(_position(self._size, index, "ParameterList")))
 
     def __setitem__(self, index: int, value: Any) -> None:
-        self._set(str(_position(self._size, index, "ParameterList")), value)
-
-    def _set(self, name: str, value: Any) -> None:
-        plain = isinstance(value, Tensor) and not isinstance(value, Parameter)
-        setattr(self, name, Parameter(value) if plain else value)
+        setattr(self, str(_position(self._size, index, "ParameterList")), _parameter(value))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self[i] for i in range(self._size))
 
-    def __iadd__(self, values: Iterable[Any]) -> ParameterList:
-        return self.extend(values)
-
     def append(self, value: Any) -> ParameterList:
         """Add a value at the end."""
         self._size += 1
-        self._set(str(self._size - 1), value)
+        self[-1] = value
         return self
-
-    def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Add values at the end."""
-        if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(
-                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
-            )
-        for value in list(values):
-            self.append(value)
-        return self
-
-    def extra_repr(self) -> str:
-        return "\n".join(f"  ({i}): {_kind(v)}" for i, v in enumerate(self))
 
     def __repr__(self) -> str:
-        return f"{self._get_name()}({self.extra_repr()})"
+        return _listed(self, enumerate(self))
 
 
-class ParameterDict(Module):
-    """A dictionary of parameters."""
+class _DictLike(Module):
+    """Values by name; `_names` has the names in their order."""
 
-    def __init__(self, parameters: Any = None) -> None:
-        super().__init__()
-        self._keys: dict[str, None] = {}
-        if parameters is not None:
-            self.update(parameters)
+    _names: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names
 
     def __getitem__(self, key: str) -> Any:
         return getattr(self, key)
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._keys[key] = None
-        plain = isinstance(value, Tensor) and not isinstance(value, Parameter)
-        setattr(self, key, Parameter(value) if plain else value)
-
     def __delitem__(self, key: str) -> None:
-        del self._keys[key]
-        delattr(self, key)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys
+        del self._names[key]
 
     def keys(self) -> Iterable[str]:
-        return self._keys.keys()
-
-    def items(self) -> Iterable[tuple[str, Any]]:
-        return ((k, self[k]) for k in self._keys)
+        """The names."""
+        return self._names.keys()
 
     def values(self) -> Iterable[Any]:
-        return (self[k] for k in self._keys)
+        """The values."""
+        return (self[key] for key in self)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, or `default`."""
-        return self[key] if key in self else default
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Pairs of name and value."""
+        return ((key, self[key]) for key in self)
+
+    def clear(self) -> None:
+        """Remove all."""
+        for key in list(self):
+            del self[key]
 
     def pop(self, key: str) -> Any:
         """Remove and return one."""
@@ -300,17 +215,67 @@ class ParameterDict(Module):
         del self[key]
         return value
 
-    def update(self, parameters: Any) -> None:
+    def update(self, values: Any) -> None:
         """Add the pairs of a mapping or iterable."""
-        pairs = parameters.items() if hasattr(parameters, "items") else parameters
-        for key, value in pairs:
+        if not isinstance(values, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}.update should be called with an iterable of key/value "
+                f"pairs, but got {type(values).__name__}"
+            )
+        for key, value in values.items() if hasattr(values, "items") else values:
             self[key] = value
 
-    def extra_repr(self) -> str:
-        return "\n".join(f"  ({k}): {_kind(v)}" for k, v in self.items())
+
+class ModuleDict(_DictLike):
+    """A dictionary of modules."""
+
+    _names = property(lambda self: self._modules)
+
+    def __init__(self, modules: Any = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+
+class ParameterDict(_DictLike):
+    """A dictionary of parameters."""
+
+    def __init__(self, parameters: Any = None) -> None:
+        super().__init__()
+        self._names = {}
+        if parameters is not None:
+            self.update(parameters)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._names[key] = None
+        setattr(self, key, _parameter(value))
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        delattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or `default`."""
+        return getattr(self, key) if key in self._names else default
 
     def __repr__(self) -> str:
-        return f"{self._get_name()}({self.extra_repr()})"
+        return _listed(self, self.items())
+
+
+def _parameter(value: Any) -> Any:
+    plain = isinstance(value, Tensor) and not isinstance(value, Parameter)
+    return Parameter(value) if plain else value
+
+
+def _listed(module: Module, pairs: Iterable[tuple[Any, Any]]) -> str:
+    """A container of parameters as text."""
+    return f"{module._get_name()}({chr(10).join(f'  ({k}): {_kind(v)}' for k, v in pairs)})"
 
 
 def _kind(value: Any) -> str:

@@ -6,25 +6,21 @@ from typing import Any
 
 from ..._tensor import Tensor
 from .. import functional
-from .module import Module
-
-F: Any = functional
+from ._make import FunctionModule, declared
 
 
-class _Dropout(Module):
-    function: str
+@declared
+class _Dropout(FunctionModule):
+    shown = ("p", "inplace")
+    p: float = 0.5
+    inplace: bool = False
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p, self.inplace = p, inplace
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {self.p}")
 
-    def forward(self, input: Tensor) -> Tensor:
-        return getattr(F, self.function)(input, self.p, self.training, self.inplace)  # type: ignore[no-any-return]
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
+    def forward(self, input: Tensor) -> Any:
+        return getattr(functional, self.function)(input, self.p, self.training, self.inplace)
 
 
 class Dropout(_Dropout):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..._tensor import Parameter, Tensor
 from .. import functional, init
-from ._make import empty
+from ._make import add_parameters, facts
 from .module import Module
 
 F: Any = functional
@@ -30,34 +29,28 @@ class Linear(Module):
     and bias (out_features) start uniform in ±1/√in_features.
     """
 
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None,
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(empty((out_features, in_features), device, dtype))
-        self.register_parameter(
-            "bias", Parameter(empty((out_features,), device, dtype)) if bias else None
-        )
+        shift = (out_features,) if bias else None
+        add_parameters(self, device, dtype, weight=(out_features, in_features), bias=shift)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in = init._fans(self.weight)[0]
-            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+        init._by_fan_in(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)  # type: ignore[no-any-return]
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}"
-        )
+        return f"{facts(self, 'in_features', 'out_features')}, bias={self.bias is not None}"
 
 
 class Bilinear(Module):
@@ -72,24 +65,20 @@ class Bilinear(Module):
             raise ValueError(f"in1_features must be > 0, but got {in1_features}")
         self.in1_features, self.in2_features = in1_features, in2_features
         self.out_features = out_features
-        self.weight = Parameter(empty((out_features, in1_features, in2_features), device, dtype))
-        self.register_parameter(
-            "bias", Parameter(empty((out_features,), device, dtype)) if bias else None
-        )
+        size = (out_features, in1_features, in2_features)
+        add_parameters(self, device, dtype, weight=size, bias=size[:1] if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew."""
-        bound = 1 / math.sqrt(self.weight.shape[1])
-        init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            init.uniform_(self.bias, -bound, bound)
+        bound = self.in1_features**-0.5
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                init.uniform_(parameter, -bound, bound)
 
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
-        return F.bilinear(input1, input2, self.weight, self.bias)  # type: ignore[no-any-return]
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        return (
-            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
-            f"out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        shown = facts(self, "in1_features", "in2_features", "out_features")
+        return f"{shown}, bias={self.bias is not None}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from ..._dtypes import as_dtype
+from ..._dtypes import dtype
 from ..._tensor import Parameter, Tensor
+from ...autograd.hooks import add_hook, clear_grads, new_arguments
+from ...autograd.modes import is_grad_enabled
 from ...autograd.node import RemovableHandle
 from . import _backward_hooks, _call_errors
 from ._state import StateMixin
 
 Self = TypeVar("Self", bound="Module")
-_ABSENT = object()
 
 
 class Module(StateMixin):
@@ -35,14 +36,10 @@ class Module(StateMixin):
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        put = super().__setattr__
-        put("training", True)
-        put("_parameters", {})
-        put("_buffers", {})
-        put("_modules", {})
-        put("_non_persistent_buffers_set", set())
-        for name in self._HOOKS:
-            put(name, OrderedDict())
+        self.__dict__.update(
+            training=True, _parameters={}, _buffers={}, _modules={},
+            _non_persistent_buffers_set=set(), **{name: OrderedDict() for name in self._HOOKS},
+        )  # fmt: skip
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the module's result; every subclass defines it."""
@@ -55,11 +52,9 @@ class Module(StateMixin):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             if (
-                self._forward_hooks
-                or self._forward_pre_hooks
-                or self._backward_hooks
-                or self._backward_pre_hooks
-            ):
+                self._forward_hooks or self._forward_pre_hooks
+                or self._backward_hooks or self._backward_pre_hooks
+            ):  # fmt: skip
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
@@ -70,8 +65,12 @@ class Module(StateMixin):
         ran: set[int] = set()
         try:
             for key, hook in list(self._forward_pre_hooks.items()):
-                args, kwargs = self._pre_hook(key, hook, args, kwargs)
-            watch = _backward_hooks.start(self) if self._watched() else None
+                if key in self._forward_pre_kwargs:
+                    args, kwargs = new_arguments(hook, hook(self, args, kwargs), args, kwargs)
+                elif (changed := hook(self, args)) is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+            watched = self._backward_hooks or self._backward_pre_hooks
+            watch = _backward_hooks.Watch(self) if watched and is_grad_enabled() else None
             if watch is not None:
                 args = watch.inputs(args)
             result = self.forward(*args, **kwargs)
@@ -85,33 +84,9 @@ class Module(StateMixin):
                     self._forward_hook(key, hook, args, kwargs, None)
             raise
 
-    def _watched(self) -> bool:
-        return bool(self._backward_hooks or self._backward_pre_hooks)
-
-    def _pre_hook(
-        self, key: int, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if key in self._forward_pre_kwargs:
-            result = hook(self, args, kwargs)
-            if result is None:
-                return args, kwargs
-            if not (isinstance(result, tuple) and len(result) == 2):
-                raise RuntimeError(
-                    "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but "
-                    f"got {result}."
-                )
-            return result
-        result = hook(self, args)
-        if result is None:
-            return args, kwargs
-        return (result if isinstance(result, tuple) else (result,)), kwargs
-
     def _forward_hook(self, key: int, hook: Any, args: Any, kwargs: Any, result: Any) -> Any:
-        replaced = (
-            hook(self, args, kwargs, result)
-            if key in self._forward_kwargs
-            else hook(self, args, result)
-        )
+        given = (args, kwargs) if key in self._forward_kwargs else (args,)
+        replaced = hook(self, *given, result)
         return result if replaced is None else replaced
 
     def register_forward_pre_hook(
@@ -133,148 +108,107 @@ class Module(StateMixin):
     def _add_hook(
         self, kind: str, hook: Any, prepend: bool, with_kwargs: bool, always: bool
     ) -> RemovableHandle:
-        hooks = getattr(self, f"{kind}_hooks")
-        flags = getattr(self, f"{kind}_kwargs")
-        handle = RemovableHandle(hooks, flags, self._forward_always)
-        hooks[handle.id] = hook
+        hooks, flags = getattr(self, f"{kind}_hooks"), getattr(self, f"{kind}_kwargs")
+        handle = add_hook(hooks, hook, prepend, flags, self._forward_always)
         if with_kwargs:
             flags[handle.id] = True
         if always:
             self._forward_always[handle.id] = True
-        if prepend:
-            hooks.move_to_end(handle.id, last=False)
         return handle
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` when both are known in backward."""
-        handle = RemovableHandle.add(self._backward_hooks, hook)
-        if prepend:
-            self._backward_hooks.move_to_end(handle.id, last=False)
-        return handle
+        return add_hook(self._backward_hooks, hook, prepend)
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, grad_output)` before the module's backward; may replace it."""
-        handle = RemovableHandle.add(self._backward_pre_hooks, hook)
-        if prepend:
-            self._backward_pre_hooks.move_to_end(handle.id, last=False)
-        return handle
+        return add_hook(self._backward_pre_hooks, hook, prepend)
 
     # ---- attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
-        if isinstance(value, Parameter):
-            if "_parameters" not in own:
-                raise AttributeError("cannot assign parameters before Module.__init__() call")
-            self._forget(name)
-            self.register_parameter(name, value)
-        elif own.get("_parameters") is not None and name in own["_parameters"]:
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{_typename(value)}' as parameter '{name}' (torch.nn.Parameter "
-                    "or None expected); write to its data under no_grad(), or wrap it in Parameter"
-                )
-            own["_parameters"][name] = None
-        elif isinstance(value, Module):
-            if "_modules" not in own:
-                raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(name)
-            own["_modules"][name] = value
-        elif own.get("_modules") is not None and name in own["_modules"]:
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{_typename(value)}' as child module '{name}' (torch.nn.Module "
-                    "or None expected)"
-                )
-            own["_modules"][name] = None
-        elif own.get("_buffers") is not None and name in own["_buffers"]:
-            if value is not None and not isinstance(value, Tensor):
-                raise TypeError(
-                    f"cannot assign '{_typename(value)}' as buffer '{name}' (torch.Tensor or None "
-                    "expected)"
-                )
-            own["_buffers"][name] = value
-        else:
-            super().__setattr__(name, value)
-
-    def _forget(self, name: str) -> None:
-        """Remove `name` wherever it stands, before it is set as something else."""
-        self.__dict__.pop(name, None)
-        for group in (self._parameters, self._buffers, self._modules):
-            group.pop(name, None)
-        self._non_persistent_buffers_set.discard(name)
+        for group, (kind, what, expected) in _MEMBERS.items():
+            if isinstance(value, kind) and kind is not Tensor:
+                for other in (own, *(own.get(g, {}) for g in _MEMBERS if g != group)):
+                    other.pop(name, None)
+                own.get("_non_persistent_buffers_set", set()).discard(name)
+                register = self.register_parameter if kind is Parameter else self.register_module
+                register(name, value)
+                return
+            if name in own.get(group, ()):
+                if value is not None and not isinstance(value, kind):
+                    hint = "; write to its data under no_grad(), or wrap it in Parameter"
+                    raise TypeError(
+                        f"cannot assign '{_typename(value)}' as {what} '{name}' ({expected} or "
+                        f"None expected){hint if kind is Parameter else ''}"
+                    )
+                own[group][name] = value
+                return
+        super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
-        for group in ("_parameters", "_buffers", "_modules"):
+        for group in _MEMBERS:
             if group in own and name in own[group]:
                 return own[group][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
-        for group in (self._parameters, self._buffers, self._modules):
-            if name in group:
-                del group[name]
+        for group in _MEMBERS:
+            if name in self.__dict__.get(group, ()):
+                del self.__dict__[group][name]
                 self._non_persistent_buffers_set.discard(name)
                 return
         super().__delattr__(name)
 
     def __dir__(self) -> list[str]:
-        names = {*dir(type(self)), *self.__dict__}
-        return sorted(names | {*self._parameters, *self._buffers, *self._modules})
+        members = (name for group in _MEMBERS for name in vars(self)[group])
+        return sorted({*dir(type(self)), *self.__dict__, *members})
 
-    def _check_name(self, what: str, name: str, group: Mapping[str, Any]) -> None:
+    def _register(self, group: str, name: str, value: Any) -> None:
+        """Put a member (or None, which reserves the name) in its group, or say what is wrong."""
+        kind, what, expected = _MEMBERS[group]
+        members = self.__dict__.get(group)
+        if members is None:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {_typename(name)}")
-        if "." in name:
-            raise KeyError(f'{what} name can\'t contain ".": {name!r}')
-        if name == "":
-            raise KeyError(f'{what} name can\'t be empty string ""')
-        if name not in group and hasattr(self, name):
+        if "." in name or not name:
+            wrong = f'contain ".": {name!r}' if name else 'be empty string ""'
+            raise KeyError(f"{what} name can't {wrong}")
+        if name not in members and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"cannot assign '{_typename(value)}' object to {what} '{name}' ({expected} or None "
+                "required)"
+            )
+        members[name] = value
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter (or None, which reserves the name)."""
-        if "_parameters" not in self.__dict__:
-            raise AttributeError("cannot assign parameter before Module.__init__() call")
-        self._check_name("parameter", name, self._parameters)
-        if param is not None and not isinstance(param, Parameter):
-            raise TypeError(
-                f"cannot assign '{_typename(param)}' object to parameter '{name}' "
-                "(torch.nn.Parameter or None required)"
-            )
-        if param is not None and param.node is not None:
+        if isinstance(param, Parameter) and param.node is not None:
             raise ValueError(
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
                 "created explicitly. To express it as a function of another Tensor, compute the "
                 "value in the forward() method."
             )
-        self._parameters[name] = param
+        self._register("_parameters", name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is state but no parameter; saved if `persistent`."""
-        if "_buffers" not in self.__dict__:
-            raise AttributeError("cannot assign buffer before Module.__init__() call")
-        self._check_name("buffer", name, self._buffers)
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (torch Tensor or "
-                "None required)"
-            )
-        self._buffers[name] = tensor
-        (self._non_persistent_buffers_set.discard if persistent
-         else self._non_persistent_buffers_set.add)(name)  # fmt: skip
+        self._register("_buffers", name, tensor)
+        keep_out = self._non_persistent_buffers_set
+        (keep_out.discard if persistent else keep_out.add)(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under a name."""
-        if not isinstance(module, Module) and module is not None:
-            raise TypeError(f"{_typename(module)} is not a Module subclass")
-        self._check_name("module", name, self._modules)
-        self._modules[name] = module
+        self._register("_modules", name, module)
 
     add_module = register_module
 
@@ -297,8 +231,7 @@ class Module(StateMixin):
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it."""
-        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
-            yield module
+        return (m for _, m in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The direct submodules with their names; each once."""
@@ -310,19 +243,14 @@ class Module(StateMixin):
 
     def children(self) -> Iterator[Module]:
         """The direct submodules."""
-        for _, module in self.named_children():
-            yield module
+        return (module for _, module in self.named_children())
 
     def _named_members(
         self, group: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        pairs = (
-            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
-            if recurse
-            else [(prefix, self)]
-        )
-        for path, module in pairs:
+        below = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, module in below if recurse else [(prefix, self)]:
             for name, value in getattr(module, group).items():
                 if value is None or id(value) in seen:
                     continue
@@ -338,8 +266,7 @@ class Module(StateMixin):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters."""
-        for _, p in self.named_parameters(recurse=recurse):
-            yield p
+        return (p for _, p in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -349,16 +276,13 @@ class Module(StateMixin):
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers."""
-        for _, b in self.named_buffers(recurse=recurse):
-            yield b
+        return (b for _, b in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
         """The module at a dotted path; AttributeError naming the part that is missing."""
         module: Module = self
         for part in target.split(".") if target else []:
-            if not hasattr(module, part):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{part}`")
-            module = getattr(module, part)
+            module = _attribute(module, part)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{part}` is not an nn.Module")
         return module
@@ -375,25 +299,20 @@ class Module(StateMixin):
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""
-        found = self._get_member(target)
-        if not isinstance(found, Parameter):
-            raise AttributeError(f"`{target.rpartition('.')[2]}` is not an nn.Parameter")
-        return found
+        return self._get_member(target, "_parameters", "an nn.Parameter")
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted path."""
-        path, _, name = target.rpartition(".")
-        found: Tensor = self._get_member(target)
-        if name not in self.get_submodule(path)._buffers:
-            raise AttributeError(f"`{name}` is not a buffer")
-        return found
+        return self._get_member(target, "_buffers", "a buffer")
 
-    def _get_member(self, target: str) -> Any:
+    def _get_member(self, target: str, group: str, what: str) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        if not hasattr(module, name):
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-        return getattr(module, name)
+        _attribute(module, name)
+        members = vars(module)[group]
+        if name not in members or (members[name] is None and group == "_parameters"):
+            raise AttributeError(f"`{name}` is not {what}")
+        return members[name]
 
     # ---- changing all of it
 
@@ -415,8 +334,7 @@ class Module(StateMixin):
                 if p._grad is not None:
                     p._grad = fn(p._grad.data)
         for name, b in self._buffers.items():
-            if b is not None:
-                self._buffers[name] = fn(b)
+            self._buffers[name] = None if b is None else fn(b)
         return self
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
@@ -424,12 +342,11 @@ class Module(StateMixin):
         kind = kwargs.pop("dtype", None)
         rest = []
         for a in args:
-            if isinstance(a, Tensor):
-                kind, rest = a.dtype, [*rest, a.device]
-            elif isinstance(a, type(as_dtype(float))):
+            if isinstance(a, dtype):
                 kind = a
             else:
-                rest.append(a)
+                rest.append(a.device if isinstance(a, Tensor) else a)
+                kind = a.dtype if isinstance(a, Tensor) else kind
         if kind is not None and not (kind.is_floating_point or kind.is_complex):
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, but got desired "
@@ -438,7 +355,7 @@ class Module(StateMixin):
 
         def convert(t: Tensor) -> Tensor:
             chosen = kind if t.dtype.is_floating_point or t.dtype.is_complex else None
-            return t.to(*rest, dtype=chosen, **kwargs)  # type: ignore[attr-defined, no-any-return]
+            return t.to(*rest, dtype=chosen, **kwargs)
 
         return self._apply(convert)
 
@@ -471,7 +388,7 @@ class Module(StateMixin):
 
     def type(self: Self, dst_type: Any) -> Self:
         """All parameters and buffers as `dst_type`."""
-        return self._apply(lambda t: t.type(dst_type))  # type: ignore[attr-defined, no-any-return]
+        return self._apply(lambda t: t.type(dst_type))
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode (dropout, batch norm) here and below."""
@@ -494,14 +411,7 @@ class Module(StateMixin):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop (or zero) the gradients of all parameters."""
-        for p in self.parameters():
-            if p._grad is None:
-                continue
-            if set_to_none:
-                p._grad = None
-            else:
-                p._grad = p._grad.detach()
-                p._grad.zero_()  # type: ignore[attr-defined]
+        clear_grads(self.parameters(), set_to_none)
 
     def share_memory(self: Self) -> Self:
         """Kept for programs that call it."""
@@ -530,10 +440,24 @@ class Module(StateMixin):
             self.__dict__.setdefault(name, OrderedDict())
 
 
+# What a Module finds by name: the attribute that holds it, its class, its names in messages.
+_MEMBERS: dict[str, tuple[Any, str, str]] = {
+    "_parameters": (Parameter, "parameter", "torch.nn.Parameter"),
+    "_modules": (Module, "module", "torch.nn.Module"),
+    "_buffers": (Tensor, "buffer", "torch.Tensor"),
+}
+
+
 def indent(text: str) -> str:
     """The lines after the first two columns further in."""
     first, *rest = text.split("\n")
     return "\n".join([first, *("  " + line for line in rest)])
+
+
+def _attribute(module: Module, name: str) -> Any:
+    if not hasattr(module, name):
+        raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+    return getattr(module, name)
 
 
 def _typename(value: Any) -> str:

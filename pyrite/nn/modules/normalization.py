@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._tensor import Parameter, Tensor
+from ..._tensor import Tensor
 from .. import functional, init
-from ._make import empty
+from ._make import add_parameters, facts
 from .module import Module
 
 F: Any = functional
 
 
-class LayerNorm(Module):
+class Affine(Module):
+    """What the normalisations share: weight and bias, or None in their place."""
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class LayerNorm(Affine):
     """Normalises over the last dimensions, `normalized_shape` (Ba et al. 2016)."""
 
     def __init__(
@@ -24,31 +35,19 @@ class LayerNorm(Module):
             normalized_shape = (normalized_shape,)
         self.normalized_shape = tuple(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        for name, present in (("weight", True), ("bias", bias)):
-            made = elementwise_affine and present
-            self.register_parameter(
-                name, Parameter(empty(self.normalized_shape, device, dtype)) if made else None
-            )
+        size = self.normalized_shape if elementwise_affine else None
+        add_parameters(self, device, dtype, weight=size, bias=size if bias else None)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Weight 1, bias 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
-
     def forward(self, input: Tensor) -> Tensor:
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)  # type: ignore[no-any-return]
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        )
+        shown = facts(self, "eps", "elementwise_affine")
+        return f"{self.normalized_shape}, {shown}, bias={self.bias is not None}"
 
 
-class GroupNorm(Module):
+class GroupNorm(Affine):
     """Normalises over groups of channels and all positions (Wu & He 2018)."""
 
     def __init__(
@@ -62,24 +61,13 @@ class GroupNorm(Module):
             )
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
-        for name, present in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(
-                name, Parameter(empty((num_channels,), device, dtype)) if present else None
-            )
+        size = (num_channels,) if affine else None
+        add_parameters(self, device, dtype, weight=size, bias=size if bias else None)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Weight 1, bias 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
-
     def forward(self, input: Tensor) -> Tensor:
-        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)  # type: ignore[no-any-return]
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
-            f"bias={self.bias is not None}"
-        )
+        shown = facts(self, "eps", "affine")
+        return f"{self.num_groups}, {self.num_channels}, {shown}, bias={self.bias is not None}"

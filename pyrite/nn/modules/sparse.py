@@ -7,7 +7,7 @@ from typing import Any
 from ..._tensor import Parameter, Tensor
 from ...autograd.modes import no_grad
 from .. import functional, init
-from ._make import empty
+from ._make import add_parameters, facts
 from .module import Module
 
 F: Any = functional
@@ -19,6 +19,8 @@ class Embedding(Module):
     Shapes: input (*) of ints in [0, num_embeddings), output (*, embedding_dim). The row
     `padding_idx` gets no gradient. `max_norm` renormalises rows in place when they are used.
     """
+
+    weight: Parameter
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
@@ -35,13 +37,13 @@ class Embedding(Module):
         self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         if _weight is None:
-            fresh = empty((num_embeddings, embedding_dim), device, dtype)
-            self.weight = Parameter(fresh, requires_grad=not _freeze)
+            add_parameters(self, device, dtype, weight=(num_embeddings, embedding_dim))
+            self.weight.requires_grad_(not _freeze)
             self.reset_parameters()
+        elif _weight.shape != (num_embeddings, embedding_dim):
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
         else:
-            if list(_weight.shape) != [num_embeddings, embedding_dim]:
-                raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
+            self.weight = Parameter(_weight, not _freeze)
 
     def reset_parameters(self) -> None:
         """Standard normal; the padding row zero."""
@@ -51,7 +53,7 @@ class Embedding(Module):
                 self.weight[self.padding_idx].fill_(0)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(  # type: ignore[no-any-return]
+        return F.embedding(
             input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
             self.scale_grad_by_freq, self.sparse,
         )  # fmt: skip
@@ -72,13 +74,8 @@ class Embedding(Module):
         )  # fmt: skip
 
     def extra_repr(self) -> str:
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        if self.padding_idx is not None:
-            text += f", padding_idx={self.padding_idx}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        if self.scale_grad_by_freq:
-            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
-        return text + (", sparse=True" if self.sparse else "")
+        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False,
+                 "sparse": False}  # fmt: skip
+        unusual = [n for n, value in usual.items() if getattr(self, n) != value]
+        text = f"{self.num_embeddings}, {self.embedding_dim}, {facts(self, *unusual)}"
+        return text.removesuffix(", ")

@@ -24,11 +24,9 @@ def _grads(parameters: Tensors) -> list[Any]:
 
 @no_grad()
 def get_total_norm(
-    tensors: Tensors,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
+    tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False,
     foreach: bool | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The norm of all tensors as one vector, a 0-d tensor on the first one's device.
 
     Args:
@@ -40,8 +38,7 @@ def get_total_norm(
     order = float(norm_type)
     norms = [F.vector_norm(t, order) for t in _listed(tensors)]
     if not norms:
-        zero: Tensor = F.full((), 0.0, get_default_dtype())
-        return zero
+        return F.full((), 0.0, get_default_dtype())
     place = norms[0].device
     total: Tensor = F.vector_norm(F.stack([n.to(place) for n in norms]), order)
     if error_if_nonfinite and not bool(F.isfinite(total)):
@@ -66,12 +63,9 @@ def clip_grads_with_norm_(
 
 @no_grad()
 def clip_grad_norm_(
-    parameters: Tensors,
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
-    foreach: bool | None = None,
-) -> Tensor:
+    parameters: Tensors, max_norm: float, norm_type: float = 2.0,
+    error_if_nonfinite: bool = False, foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
     """Scale the gradients, in place, so that their total norm is at most `max_norm`.
 
     Args:
@@ -95,18 +89,14 @@ def clip_grad_norm_(
 
 
 def clip_grad_norm(
-    parameters: Tensors,
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
-    foreach: bool | None = None,
-) -> Tensor:
+    parameters: Tensors, max_norm: float, norm_type: float = 2.0,
+    error_if_nonfinite: bool = False, foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
     """Deprecated name of `clip_grad_norm_`."""
     warnings.warn(
         "`nn.utils.clip_grad_norm` is deprecated in favor of `nn.utils.clip_grad_norm_`.",
-        FutureWarning,
-        stacklevel=2,
-    )
+        FutureWarning, stacklevel=2,
+    )  # fmt: skip
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 
 

@@ -21,8 +21,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All elements of the parameters, in order, as one tensor of one dimension."""
     chosen = list(parameters)
     _check_devices(chosen)
-    vector: Tensor = F.cat([F.reshape(p, (-1,)) for p in chosen], 0)
-    return vector
+    return F.cat([F.reshape(p, (-1,)) for p in chosen], 0)
 
 
 def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:

@@ -70,6 +70,8 @@ class LRScheduler:
     _is_initial = False
     _step_count: int
     _last_lr: list[Rate]
+    # Attributes with functions or schedules, alone or in lists.
+    _parts: tuple[str, ...] = ()
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
@@ -89,19 +91,19 @@ class LRScheduler:
 
     def _initial_step(self) -> None:
         self._step_count = 0
-        self._is_initial = True
-        try:
+        with self._while_set("_is_initial"):
             self.step()
-        finally:
-            self._is_initial = False
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer."""
-        return {k: v for k, v in self.__dict__.items() if k != "optimizer"}
+        """All attributes but the optimizer; of functions and schedules their own state."""
+        parts = {name: _state_of(self.__dict__[name]) for name in self._parts}
+        return {k: v for k, v in self.__dict__.items() if k != "optimizer"} | parts
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.__dict__.update(state_dict)
+        """Take over what `state_dict` returned; functions and schedules stay this one's."""
+        for name in self._parts:
+            _load_state(self.__dict__[name], state_dict[name])
+        self.__dict__.update({k: v for k, v in state_dict.items() if k not in self._parts})
 
     def get_last_lr(self) -> list[Rate]:
         """The rates set by the last step, one per group."""
@@ -119,7 +121,10 @@ class LRScheduler:
 
     def _rates(self) -> list[Rate]:
         factor = self._factor()
-        return [group["lr"] * factor for group in self.optimizer.param_groups]
+        return [rate * factor for rate in self._current()]
+
+    def _current(self) -> list[Rate]:
+        return [group["lr"] for group in self.optimizer.param_groups]
 
     # By what this step multiplies the rate, for schedules that say no more than that.
     _factor: Callable[[], float]
@@ -137,23 +142,22 @@ class LRScheduler:
                 stacklevel=2,
             )
         self._step_count += 1
-        if epoch is not None:
-            warn_of_epoch()
+        warn_of_epoch(epoch)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         closed = getattr(self, "_get_closed_form_lr", None)
-        with self._within_step():
+        with self._while_set("_get_lr_called_within_step"):
             self._apply(self.get_lr() if epoch is None or closed is None else closed())
 
     @contextmanager
-    def _within_step(self) -> Any:
-        self._get_lr_called_within_step = True
+    def _while_set(self, flag: str) -> Any:
+        setattr(self, flag, True)
         try:
             yield
         finally:
-            self._get_lr_called_within_step = False
+            setattr(self, flag, False)
 
     def _apply(self, rates: list[Rate]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
@@ -165,15 +169,29 @@ class _LRScheduler(LRScheduler):
     """The base under its old name."""
 
 
-def warn_of_epoch() -> None:
-    warnings.warn(
-        "The epoch parameter in `scheduler.step()` is deprecated. Call `scheduler.step()` without "
-        "it to go on by one.",
-        stacklevel=3,
-    )
+def warn_of_epoch(epoch: int | None) -> None:
+    if epoch is not None:
+        warnings.warn(
+            "The epoch parameter in `scheduler.step()` is deprecated. Call `scheduler.step()` "
+            "without it to go on by one.",
+            stacklevel=3,
+        )
 
 
-def state_of(function: Any) -> dict[str, Any] | None:
-    if function is None or isinstance(function, types.FunctionType):
-        return None
-    return dict(function.__dict__)
+def _state_of(part: Any) -> Any:
+    """What `state_dict` keeps of schedules and of functions that are objects; else None."""
+    if isinstance(part, list | tuple):
+        return [_state_of(p) for p in part]
+    if isinstance(part, LRScheduler):
+        return part.state_dict()
+    return None if part is None or isinstance(part, types.FunctionType) else dict(part.__dict__)
+
+
+def _load_state(part: Any, state: Any) -> None:
+    if isinstance(part, list | tuple):
+        for own, loaded in zip(part, state, strict=True):
+            _load_state(own, loaded)
+    elif isinstance(part, LRScheduler):
+        part.load_state_dict(state)
+    elif part is not None and state is not None:
+        part.__dict__.update(state)

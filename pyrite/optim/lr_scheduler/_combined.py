@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
 
 from ..optimizer import Optimizer
 from ._base import LRScheduler, set_option, values
@@ -15,6 +14,7 @@ class _OfSchedules(LRScheduler):
     """Schedules made of others, whose states are part of their own."""
 
     _schedulers: Sequence[LRScheduler]
+    _parts = ("_schedulers",)
 
     def _take(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None) -> None:
         name = type(self).__name__
@@ -35,18 +35,6 @@ class _OfSchedules(LRScheduler):
                     f"{type(scheduler).__name__} at index {i} has another one"
                 )
         self._schedulers = schedulers
-
-    def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer; the schedules' as a list of theirs."""
-        return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        schedulers = self._schedulers
-        self.__dict__.update(state_dict)
-        self._schedulers = schedulers
-        for scheduler, state in zip(schedulers, state_dict["_schedulers"], strict=True):
-            scheduler.load_state_dict(state)
 
 
 class SequentialLR(_OfSchedules):
@@ -74,10 +62,11 @@ class SequentialLR(_OfSchedules):
     def recursive_undo(self, sched: LRScheduler | None = None) -> None:
         """Take back the first step that each schedule made when it was created."""
         scheduler = self if sched is None else sched
-        for inner in getattr(scheduler, "_schedulers", ()):
-            self.recursive_undo(inner)
-        if not hasattr(scheduler, "_schedulers"):
+        if not isinstance(scheduler, _OfSchedules):
             scheduler.last_epoch -= 1
+            return
+        for inner in scheduler._schedulers:
+            self.recursive_undo(inner)
 
     def step(self) -> None:  # type: ignore[override]
         """Make the current schedule's step, or the first of the one that begins."""

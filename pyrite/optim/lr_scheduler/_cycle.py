@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ..optimizer import Group, Optimizer
-from ._base import LRScheduler, Rate, check_optimizer, per_group, set_option, state_of
+from ._base import LRScheduler, Rate, check_optimizer, per_group, set_option
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -45,7 +45,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             self._go_to(epoch)
         self.last_epoch = math.floor(epoch)
-        with self._within_step():
+        with self._while_set("_get_lr_called_within_step"):
             self._apply(self.get_lr())
 
     def _go_to(self, epoch: float) -> None:
@@ -98,6 +98,8 @@ class CyclicLR(_Momentum):
     `gamma**step`. `scale_fn(x)` replaces these, of the cycle or the step (`scale_mode`).
     """
 
+    _parts = ("_scale_fn_custom",)
+
     def __init__(
         self, optimizer: Optimizer, base_lr: float | list[float], max_lr: float | list[float],
         step_size_up: int = 2000, step_size_down: int | None = None,
@@ -148,18 +150,6 @@ class CyclicLR(_Momentum):
                 self._set_momentum(group, high - (high - low) * share * height)
         pairs = zip(self.base_lrs, self.max_lrs, strict=True)
         return [base + (top - base) * share * height for base, top in pairs]
-
-    def state_dict(self) -> dict[str, Any]:
-        """All attributes; of `scale_fn` those of an object."""
-        return {**super().state_dict(), "_scale_fn_custom": state_of(self._scale_fn_custom)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned; `scale_fn` stays this schedule's."""
-        function, state = self._scale_fn_custom, state_dict["_scale_fn_custom"]
-        super().load_state_dict(state_dict)
-        self._scale_fn_custom = function
-        if state is not None and function is not None:
-            function.__dict__.update(state)
 
 
 class OneCycleLR(_Momentum):
@@ -250,13 +240,10 @@ def _count_steps(total: int | None, epochs: int | None, per_epoch: int | None) -
 
 def _phases(rise: float, total: int, three: bool) -> list[dict[str, Any]]:
     """Where each phase ends, and from which to which option of a group it goes."""
-    rows: list[tuple[float, str, str, str, str]] = [
-        (rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-    ]
-    if three:
-        rows.append((2 * rise - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
-        rows.append((total - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
-    else:
-        rows.append((total - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    rows = [(rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum"),
+            (2 * rise - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
+            (total - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]  # fmt: skip
+    if not three:
+        rows[1:] = [(total - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
     names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
     return [dict(zip(names, row, strict=True)) for row in rows]

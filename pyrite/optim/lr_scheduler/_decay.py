@@ -15,10 +15,9 @@ from ._base import (
     check_optimizer,
     per_group,
     set_option,
-    state_of,
     values,
     warn_of_epoch,
-)  # fmt: skip
+)
 
 Lambda: TypeAlias = Callable[[int], float]
 
@@ -36,37 +35,28 @@ class _Closed(LRScheduler):
 class _ByFunction(LRScheduler):
     """Schedules by functions of the epoch, which `state_dict` keeps only if they are objects."""
 
+    _parts = ("lr_lambdas",)
+
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Lambda | list[Lambda], last_epoch: int = -1
     ) -> None:
         self.lr_lambdas = per_group("lr_lambda", optimizer, lr_lambda)
         for function in self.lr_lambdas:
             if not callable(function):
-                raise TypeError(
-                    f"lr_lambda should be a function, but got {type(function).__name__}"
-                )
+                got = type(function).__name__
+                raise TypeError(f"lr_lambda should be a function, but got {got}")
         super().__init__(optimizer, last_epoch)
 
-    def state_dict(self) -> dict[str, Any]:
-        """All attributes; of the functions those of objects, None for plain functions."""
-        return {**super().state_dict(), "lr_lambdas": [state_of(f) for f in self.lr_lambdas]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned; the functions stay this schedule's."""
-        functions = self.lr_lambdas
-        self.__dict__.update(state_dict)
-        self.lr_lambdas = functions
-        for function, state in zip(functions, state_dict["lr_lambdas"], strict=True):
-            if state is not None:
-                function.__dict__.update(state)
+    def _scaled(self, rates: list[Rate]) -> list[Rate]:
+        pairs = zip(rates, self.lr_lambdas, strict=True)
+        return [rate * function(self.last_epoch) for rate, function in pairs]
 
 
 class LambdaLR(_ByFunction):
     """The initial rate times `lr_lambda(epoch)`; one function, or one per group."""
 
     def _rates(self) -> list[Rate]:
-        pairs = zip(self.lr_lambdas, self.base_lrs, strict=True)
-        return [base * function(self.last_epoch) for function, base in pairs]
+        return self._scaled(self.base_lrs)
 
 
 class MultiplicativeLR(_ByFunction):
@@ -75,8 +65,7 @@ class MultiplicativeLR(_ByFunction):
     def _rates(self) -> list[Rate]:
         if self._is_initial:
             return values(self.optimizer, "lr")
-        pairs = zip(self.lr_lambdas, self.optimizer.param_groups, strict=True)
-        return [group["lr"] * function(self.last_epoch) for function, group in pairs]
+        return self._scaled(self._current())
 
 
 class StepLR(_Closed):
@@ -218,17 +207,17 @@ class CosineAnnealingLR(LRScheduler):
         return 1 + math.cos(math.pi * epoch / self.T_max)
 
     def _rates(self) -> list[Rate]:
-        epoch, groups = self.last_epoch, self.optimizer.param_groups
+        epoch, low = self.last_epoch, self.eta_min
         if self._is_initial:
             return values(self.optimizer, "lr")
         if self._step_count == 1 and epoch > 0:
             return self._get_closed_form_lr()
         if (epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # leaving the minimum: no quotient
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
-            pairs = zip(self.base_lrs, groups, strict=True)
-            return [g["lr"] + (base - self.eta_min) * rise for base, g in pairs]
+            pairs = zip(self._current(), self.base_lrs, strict=True)
+            return [rate + (base - low) * rise for rate, base in pairs]
         ratio = self._height(epoch) / self._height(epoch - 1)
-        return [ratio * (g["lr"] - self.eta_min) + self.eta_min for g in groups]
+        return [ratio * (rate - low) + low for rate in self._current()]
 
     def _get_closed_form_lr(self) -> list[Rate]:
         height = self._height(self.last_epoch)
@@ -276,8 +265,7 @@ class ReduceLROnPlateau(LRScheduler):
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Count the step's metric, a number or a tensor of one element; maybe lower the rates."""
         value = float(metrics)
-        if epoch is not None:
-            warn_of_epoch()
+        warn_of_epoch(epoch)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         better = self._is_better(value, self.best)
         self.best = value if better else self.best
