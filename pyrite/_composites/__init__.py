@@ -3,7 +3,7 @@
 from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
 
-from . import (  # noqa: E402
+from . import (
     activation, arrange, attention, classification, conv, convert, create, dropout, einsum,
     embedding, index, linalg, loss, norm, pointwise, pool, random, reduce, scatter, shape,
     softmax, sort, special, write,

@@ -95,7 +95,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if type(value) is not Tensor or not value.is_leaf:
             return NotImplemented
-        array = value.detach().numpy()  # type: ignore[attr-defined]
+        array = value.detach().numpy()
         return _rebuild, (array, value.dtype, value.requires_grad)
 
 
