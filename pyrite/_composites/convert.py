@@ -159,7 +159,7 @@ def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
             "only graph leaves can be pickled; use tensor.detach() (this one was made by "
             f"{self.grad_fn})"
         )
-    source = self if memory(storage_of(self).root) is not None else self.detach().clone()  # type: ignore[attr-defined]
+    source = self if memory(storage_of(self).root) is not None else self.detach().clone()
     place = (tuple(source.shape), source.stride(), source.storage_offset())
     return rebuild, (storage_of(source), *place, self._requires_grad)
 

@@ -167,7 +167,8 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
 @composite(public="f")
 def from_numpy(ndarray: Any) -> Tensor:
     """A CPU tensor that shares memory with a NumPy array; TypeError for anything else."""
-    if not isinstance(ndarray, backends.get("cpu").array_type):
+    kind: Any = backends.get("cpu").array_type
+    if not isinstance(ndarray, kind):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     if any(s < 0 for s in ndarray.strides):
         raise ValueError(

@@ -171,7 +171,7 @@ def where(
 ) -> Any:
     """`input` where `condition` holds, else `other`; alone, the indices where it holds."""
     if input is None and other is None:
-        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
+        return condition.nonzero(as_tuple=True)
     return F.where(condition, input, other)
 
 
