@@ -30,6 +30,7 @@ for _module in pkgutil.iter_modules(samples.__path__):
 # Ops without array operands or result have tests of their own.
 OTHER_TESTS = {"create": "test_creation", "random": "test_random", "update": "test_optim"}
 INTERNAL = {"constant", "tie", "to_device"}
+BY_CONTRACT = {"embedding"}  # padding rows get no gradient, frequencies scale it
 TESTED = sorted(n for n, op in TABLE.items() if op.kind not in OTHER_TESTS and n not in INTERNAL)
 TOLERANCE = {
     "float64": (1e-7, 1e-9), "float32": (2e-5, 2e-5), "float16": (2e-3, 2e-3),
@@ -307,6 +308,11 @@ def test_array_mode_equals_tensor_mode(name: str, sample: Sample) -> None:
 def test_derivatives_numerically(name: str, sample: Sample) -> None:
     if torch is not None:
         pytest.skip("checked against torch")
+    operands = [a for a in _leaves([*sample.args, *sample.kwargs.values()]) if isinstance(a, A)]
+    if any(a.values is not None and a.kind == "float" for a in operands):
+        pytest.skip("chosen values: kinks, ties, infinities")
+    if callable(sample.torch) or name in BY_CONTRACT:
+        pytest.skip("the gradient is not the partial derivative of the op alone")
     args, kwargs, wanted = _build(sample, name, "float64", _pyrite("cpu", "float64", grads=True))
     results = _leaves(getattr(F, name)(*args, **kwargs))
     if not any(r.requires_grad for r in results):
