@@ -38,7 +38,8 @@ LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("Flatten", (), {}, IMAGE), ("Unflatten", (1, (2, 3)), {}, ROWS),
     ("PReLU", (4,), {}, IMAGE), ("Softmax", (1,), {}, ROWS), ("LogSoftmax", (-1,), {}, ROWS),
     ("Softmin", (0,), {}, ROWS), ("GLU", (), {}, ROWS), ("LeakyReLU", (0.2,), {}, ROWS),
-    ("ELU", (), {"alpha": 0.5}, ROWS), ("GELU", ("tanh",), {}, ROWS), ("Softplus", (2.0,), {}, ROWS),
+    ("ELU", (), {"alpha": 0.5}, ROWS), ("GELU", ("tanh",), {}, ROWS),
+    ("Softplus", (2.0,), {}, ROWS),
     *[(name, (), {}, ROWS) for name in (
         "ReLU", "ReLU6", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "LogSigmoid",
         "Softsign", "Hardtanh", "Hardswish", "Hardsigmoid", "Tanhshrink", "Softshrink",
