@@ -413,10 +413,6 @@ class Module(StateMixin):
         """Drop (or zero) the gradients of all parameters."""
         clear_grads(self.parameters(), set_to_none)
 
-    def share_memory(self: Self) -> Self:
-        """Kept for programs that call it."""
-        return self
-
     # ---- text
 
     def _get_name(self) -> str:
