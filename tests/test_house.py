@@ -214,7 +214,7 @@ def test_files_are_short() -> None:
 def test_the_core_is_small() -> None:
     """The aim is 12,000 lines of code; until it is reached this number only falls."""
     core = [p for m, p in MODULES.items() if floor_of(m) <= 5 and not is_kernel(p)]
-    assert sum(map(code_lines, core)) <= 15_250
+    assert sum(map(code_lines, core)) <= 15_231
 
 
 def test_type_ignores_name_their_error() -> None:
