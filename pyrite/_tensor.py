@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import backends
 from ._device import device
 from ._dtypes import dtype, from_numpy_dtype
+from ._errors import wrap_dim
 from ._formats import layout, strided
 from ._storage import Storage, View, base_of, steps, storage_of
 
@@ -137,13 +138,13 @@ class Tensor:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self.shape[_wrap(dim, self.ndim)]
+        return self.shape if dim is None else self.shape[wrap_dim(dim, self.ndim)]
 
     def stride(self, dim: int | None = None) -> Any:
         """The step in elements between neighbours along each dimension."""
         item = self.array.dtype.itemsize
         strides = tuple(s // item for s in self.array.strides)
-        return strides if dim is None else strides[_wrap(dim, self.ndim)]
+        return strides if dim is None else strides[wrap_dim(dim, self.ndim)]
 
     def storage_offset(self) -> int:
         """The first element's position in the storage, in elements."""
@@ -459,9 +460,3 @@ def refused_view(tensor: Tensor, event: str) -> RuntimeError:
 def _address(array: Any) -> int:
     facts = getattr(array, "__array_interface__", None)
     return int(array.data.ptr if facts is None else facts["data"][0])
-
-
-def _wrap(dim: int, ndim: int) -> int:
-    from ._errors import wrap_dim
-
-    return wrap_dim(dim, ndim)

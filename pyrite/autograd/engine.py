@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from .._dtypes import from_numpy_dtype
 from .._tensor import F, Tensor
 from . import anomaly, hooks, modes
 from .node import Edge, Node, edge_of
@@ -79,8 +80,6 @@ class Walk:
             grad = self.space(array).sum_to_size(grad, shape)
             array = grad.array if self.tensors else grad
         if array.dtype is not kind and array.dtype != kind:
-            from .._dtypes import from_numpy_dtype
-
             grad = self.space(array).cast(grad, from_numpy_dtype(kind))
         return grad
 

@@ -7,18 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._tensor import Tensor
-from .node import Node, RemovableHandle, _hooks
-
-
-def add_hook(
-    hooks: dict[int, Any], hook: Any, prepend: bool = False, *companions: dict[int, Any]
-) -> RemovableHandle:
-    """Add a hook at the end, or before all others; its handle also removes companions of its id."""
-    handle = RemovableHandle(hooks, *companions)
-    hooks[handle.id] = hook
-    if prepend:
-        hooks.update([(k, hooks.pop(k)) for k in list(hooks) if k != handle.id])
-    return handle
+from .node import Node, RemovableHandle, _hooks, add_hook
 
 
 def _of_tensor(tensor: Tensor, kind: str) -> dict[int, Any]:

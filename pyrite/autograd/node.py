@@ -67,11 +67,11 @@ class Node:
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(grad_inputs, grad_outputs)` after the node ran; it may replace the first."""
-        return RemovableHandle.add(_hooks(self).post, hook)
+        return add_hook(_hooks(self).post, hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(grad_outputs)` before the node runs; it may replace them."""
-        return RemovableHandle.add(_hooks(self).pre, hook)
+        return add_hook(_hooks(self).pre, hook)
 
 
 class AccumulateGrad:
@@ -131,12 +131,6 @@ class RemovableHandle:
         self.id = next(self._ids)
         self._dicts = (hooks, *companions)
 
-    @classmethod
-    def add(cls, hooks: dict[int, Any], hook: Any) -> RemovableHandle:
-        handle = cls(hooks)
-        hooks[handle.id] = hook
-        return handle
-
     def remove(self) -> None:
         for hooks in self._dicts:
             hooks.pop(self.id, None)
@@ -146,6 +140,17 @@ class RemovableHandle:
 
     def __exit__(self, *_: Any) -> None:
         self.remove()
+
+
+def add_hook(
+    hooks: dict[int, Any], hook: Any, prepend: bool = False, *companions: dict[int, Any]
+) -> RemovableHandle:
+    """Add a hook at the end, or before all others; its handle also removes companions of its id."""
+    handle = RemovableHandle(hooks, *companions)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.update([(k, hooks.pop(k)) for k in list(hooks) if k != handle.id])
+    return handle
 
 
 def edge_of(tensor: Tensor) -> Edge:
@@ -216,10 +221,7 @@ def unpack_output_array(entry: Any, node: Node, index: int) -> Any:
         return entry
     array, storage, version = entry
     if storage.version != version:
-        name = node.op.name
-        raise _stale(
-            node, f"output {index} of {name},", version, storage.version, array.shape, array.dtype
-        )
+        raise _stale(node, f"output {index}", version, storage.version, array.shape, array.dtype)
     return array
 
 
