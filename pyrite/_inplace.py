@@ -18,7 +18,7 @@ from . import _dtypes, backends
 from ._ops.table import TABLE, Op
 from ._storage import View, base_of, root_array, steps, storage_of
 from ._tensor import F, Tensor, refresh, refused_view
-from .autograd.modes import PLAIN, state
+from .autograd.modes import PLAIN, no_grad, state
 from .autograd.node import Node, edge_of, record
 
 
@@ -139,7 +139,8 @@ def _operand(self: Tensor, op: Op | None, args: tuple[Any, ...], kwargs: dict[st
     out = Tensor(self.array, self._requires_grad)
     out.node, out.index = self.node, self.index
     if op is None or _saves_first(op, (self, *args), kwargs):
-        out.array = self.array.copy()
+        with no_grad():
+            out.array = F.clone(self).array
     return out
 
 

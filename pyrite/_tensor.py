@@ -32,6 +32,14 @@ class Namespace:
 
 F = Namespace()
 
+# Captures in progress, which follow what Python sees of a tensor: its sizes and its values.
+WATCHERS: list[Any] = []
+
+
+def read(tensor: Tensor, form: str, value: Callable[[], Any]) -> Any:
+    """A value that Python is about to look at; `form` says how, as an expression."""
+    return WATCHERS[-1].read(tensor, form, value) if WATCHERS else value()
+
 
 class Size(tuple[int, ...]):
     """The shape of a tensor: a tuple of ints with `numel()`."""
@@ -112,7 +120,7 @@ class Tensor:
 
     @property
     def shape(self) -> Size:
-        return Size(self.array.shape)
+        return Size(WATCHERS[-1].shape(self) if WATCHERS else self.array.shape)
 
     @property
     def ndim(self) -> int:
@@ -316,13 +324,14 @@ class Tensor:
                 f"a Tensor with {self.array.size} elements cannot be converted to Scalar (shape "
                 f"{list(self.shape)}); reduce it first, for instance with .mean() or .sum()"
             )
-        value = self.array.item()
+        value = read(self, "{}.item()", self.array.item)
         return float(value) if self.dtype.name == "bfloat16" else value
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         host = backends.of(self.array).to_host(self.array)
-        return (host.astype("float32") if self.dtype.name == "bfloat16" else host).tolist()
+        host = host.astype("float32") if self.dtype.name == "bfloat16" else host
+        return read(self, "{}.tolist()", host.tolist)
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
@@ -331,7 +340,7 @@ class Tensor:
                 f"value{'s' if not self.array.size else ''} is ambiguous (shape "
                 f"{list(self.shape)}); use .any() or .all()"
             )
-        return bool(self.array.item())
+        return bool(read(self, "{}.item()", self.array.item))
 
     def __float__(self) -> float:
         return float(self.item())
@@ -345,7 +354,7 @@ class Tensor:
     def __index__(self) -> int:
         if self.array.size != 1 or self.array.dtype.kind not in "biu":
             raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.array.item())
+        return int(read(self, "{}.item()", self.array.item))
 
     def __len__(self) -> int:
         if self.array.ndim == 0:

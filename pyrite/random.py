@@ -18,6 +18,7 @@ from typing import Any
 from . import backends
 from ._device import device as device_
 from ._dtypes import uint8
+from ._graph import outside
 from ._tensor import Tensor
 from .backends._philox import block
 
@@ -53,6 +54,10 @@ class Generator:
 
     def advance(self) -> tuple[int, int]:
         """(seed, offset) for one call that draws; the next call gets the next offset."""
+        call: tuple[int, int] = outside(self._advance)
+        return call
+
+    def _advance(self) -> tuple[int, int]:
         with self._lock:
             offset = self._offset
             self._offset = offset + 1 & _HIGH

@@ -12,6 +12,7 @@ import pytest
 import pyrite
 from pyrite import Tensor
 from pyrite._exports import EXPORTS
+from pyrite._graph import capture
 from pyrite._ops.table import TABLE
 from pyrite._tensor import F
 
@@ -62,6 +63,17 @@ def test_a_new_op_is_found(device: str) -> None:
     assert "sine_of_half" in dir(pyrite)
     assert pyrite.autograd.gradcheck(pyrite.sine_of_half, (x,))
     assert pyrite.autograd.gradgradcheck(pyrite.sine_of_half, (x,))
+
+
+@pytest.mark.usefixtures("new_op")
+def test_a_new_op_is_captured() -> None:
+    def slope(x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        return pyrite.autograd.grad(pyrite.sine_of_half(x).sum(), x)[0]
+
+    graph, _ = capture(slope, pyrite.ones(2))
+    assert graph(pyrite.tensor([1.0, 2.0])).equal(slope(pyrite.tensor([1.0, 2.0])))
+    assert "sine_of_half" in repr(graph)
 
 
 @pytest.mark.usefixtures("new_op")

@@ -14,6 +14,7 @@ from samples import SAMPLES, A, Sample
 
 import pyrite
 from pyrite._dtypes import from_numpy_dtype
+from pyrite._graph import capture
 from pyrite._ops.table import TABLE
 from pyrite._tensor import F, Tensor
 
@@ -212,6 +213,40 @@ def test_strict_backend_gives_the_same(name: str, sample: Sample) -> None:
         assert (a is None) == (b is None)
         if a is not None:
             np.testing.assert_allclose(_host(b), _host(a), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("name", "sample"), _cases())
+def test_capture_does_the_same_again(name: str, sample: Sample) -> None:
+    """A replay, backward included, on other values than those of the capture."""
+    args, kwargs, _ = _build(sample, name, "float64", _pyrite("cpu", "float64"))
+    found = [v for v in _leaves([*args, *kwargs.values()]) if isinstance(v, Tensor)]
+    others = [t.flip(list(range(t.ndim))) if t.is_floating_point() else t.clone() for t in found]
+
+    def put(value: Any, tensors: list[Tensor]) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(put(v, tensors) for v in value)
+        return tensors.pop(0) if isinstance(value, Tensor) else value
+
+    def run(*inputs: Tensor) -> list[Any]:
+        tensors = [t.detach().requires_grad_(t.is_floating_point()) for t in inputs]
+        wanted, rest = [t for t in tensors if t.requires_grad], list(tensors)
+        given = put(args, rest)
+        results = _leaves(getattr(F, name)(*given, **{k: put(v, rest) for k, v in kwargs.items()}))
+        if any(r.requires_grad for r in results):
+            return results + _gradients(results, wanted, name, False)
+        return [*results, *inputs] if TABLE[name].kind == "update" else results
+
+    graph, _ = capture(run, *[t.clone() for t in found])
+    try:
+        want = run(*[t.clone() for t in others])
+    except (RuntimeError, ValueError):
+        others = found  # values in another order have no result
+        want = run(*[t.clone() for t in others])
+    for a, b in zip(graph(*[t.clone() for t in others]), want, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert a.dtype is b.dtype
+            np.testing.assert_array_equal(_host(a), _host(b))
 
 
 def _cotangents(results: list[Any], key: str) -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from .._device import device as device_
 from .._dtypes import dtype as Dtype
 from .._dtypes import int32, int64
 from .._errors import describe, wrap_dim
-from .._tensor import F, Tensor
+from .._symbols import integer
+from .._tensor import F, Tensor, read
 from ._register import composite
 from ._shapes import named
 from .create import place, tensor
@@ -109,7 +109,7 @@ def repeat_interleave(
                 f"{repeats.array.size} and input.size({d}) = {n}"
             )
         return F.index(x, [_repeated_range(repeats, n)], (d,))
-    times, shape = operator.index(repeats), x.array.shape
+    times, shape = integer(repeats), x.array.shape
     if times < 0:
         raise RuntimeError("Repeats must be non-negative")
     if times == 1:
@@ -127,6 +127,7 @@ def _repeated_range(repeats: Tensor, n: int) -> Tensor:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if n and int(repeats.array.min()) < 0:
         raise RuntimeError("repeats can not be negative")
+    read(repeats, "{}.tolist()", repeats.array.tolist)
     xp = backends.of(repeats.array).xp
     ends = xp.cumsum(repeats.array)
     total = int(ends[-1]) if n else 0

@@ -9,7 +9,7 @@ from .._device import as_device, device
 from .._dtypes import BY_NAME, as_dtype, dtype
 from .._dtypes import dtype as Dtype
 from .._storage import Storage, memory, storage_of
-from .._tensor import F, Tensor
+from .._tensor import F, Tensor, read
 from ._register import composite
 from ._shapes import named
 from .create import LEGACY_TYPES
@@ -113,7 +113,7 @@ def numpy_(self: Tensor, *, force: bool = False) -> Any:
             f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
             "the tensor to host memory first."
         )
-    return backend.to_host(self.array)
+    return read(self, "", lambda: backend.to_host(self.array))
 
 
 @composite(public="m")

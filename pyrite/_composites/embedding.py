@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._dtypes import int64
-from .._tensor import F, Tensor
+from .._tensor import F, Tensor, read
 from ..autograd.modes import no_grad
 from ._register import composite
 
@@ -64,7 +64,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if empty and num_classes == -1:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
     low, high = (0, -1) if empty else (tensor.array.min().item(), tensor.array.max().item())
-    count = high + 1 if num_classes == -1 else num_classes
+    count = num_classes
+    if num_classes == -1:
+        count = read(F.amax(tensor), "{}.item()", lambda: high) + 1
     if low < 0 or count <= max(high, 0):
         raise RuntimeError(
             "Class values must be non-negative and smaller than num_classes, got values from "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from .. import backends
 from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
 from .._inplace import check_writable, overwrite, write_back
+from .._symbols import integer
 from .._tensor import F, Tensor
 from ._register import composite
 from ._shapes import same_dtype
@@ -183,7 +183,7 @@ def _plain_item(self: Tensor, item: Any) -> Any:
     if isinstance(item, bool | Sequence) or getattr(item, "ndim", False):
         return _as_index(self, item)
     if hasattr(item, "__index__"):
-        return operator.index(item)
+        return integer(item)
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
         f"indices (got {type(item).__name__})"

@@ -6,7 +6,6 @@ moment (`pyrite.random`). A generator may be used with tensors of any device.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from .. import backends
 from .._dtypes import bool_, finfo, float64, get_default_dtype, iinfo, int64
 from .._dtypes import dtype as dtype_
 from .._inplace import check_writable, write_back
+from .._symbols import integer
 from .._tensor import F, Tensor
 from ..random import Generator, current_generator
 from ._register import composite
@@ -38,7 +38,7 @@ def _call(name: str, generator: Generator | None) -> tuple[int, int]:
 
 def _integer(name: str, argument: str, value: Any) -> int:
     try:
-        return operator.index(value)
+        return integer(value)
     except TypeError:
         kind = type(value).__name__
         raise TypeError(f"{name}(): argument '{argument}' must be int, not {kind}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from .._dtypes import dtype as Dtype
 from .._errors import dim_error, wrap_dim
 from .._inplace import reshape_in_place, resize
 from .._storage import base_of, storage_of
+from .._symbols import integer
 from .._tensor import F, Size, Tensor
 from ._register import composite
 from ._shapes import named
@@ -25,7 +25,7 @@ def ints(name: str, values: Any) -> tuple[int, ...]:
     if len(values) == 1 and isinstance(values[0], tuple | list):
         values = values[0]
     try:
-        return tuple(map(operator.index, values))
+        return tuple(map(integer, values))
     except TypeError:
         wrong = next(v for v in values if not hasattr(v, "__index__"))
         kind = type(wrong).__name__
@@ -316,7 +316,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     shape = input.array.shape
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    d, i = wrap_dim(dim, len(shape)), operator.index(index)
+    d, i = wrap_dim(dim, len(shape)), integer(index)
     if not -shape[d] <= i < shape[d]:
         raise IndexError(
             f"select(): index {i} out of range for tensor of size {list(shape)} at dimension {d}"
@@ -332,7 +332,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
         raise RuntimeError("start must be an 0-dim integral Tensor.")
-    d, first = wrap_dim(dim, len(shape)), operator.index(start)
+    d, first = wrap_dim(dim, len(shape)), integer(start)
     n = shape[d]
     if not -n <= first <= n:
         raise IndexError(f"start out of range: expected to be in [{-n}, {n}], but got {first}")
@@ -391,7 +391,7 @@ def split(
     how = split_size_or_sections if split_size is None else split_size
     if isinstance(how, tuple | list):
         return split_with_sizes(tensor, how, dim)
-    (_, n), size = _cut_axis("split", tensor, dim), operator.index(how)
+    (_, n), size = _cut_axis("split", tensor, dim), integer(how)
     if size < 0 or (size == 0 and n):
         raise RuntimeError(
             "split expects split_size be non-negative, and 0 only if the dimension size is 0, but "

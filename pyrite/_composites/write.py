@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 from .._errors import wrap_dim
 from .._inplace import check_partial_overlap, check_writable, overwrite, write_back
 from .._storage import steps
+from .._symbols import integer
 from .._tensor import F, Tensor
 from ._register import composite
 from .shape import as_strided, expand, select
@@ -16,7 +16,7 @@ from .shape import as_strided, expand, select
 
 def plain_slice(start: Any, stop: Any, step: Any) -> slice:
     """A slice of ints; ValueError for a step that is not positive."""
-    start, stop, step = (v if v is None else operator.index(v) for v in (start, stop, step))
+    start, stop, step = (v if v is None else integer(v) for v in (start, stop, step))
     if step is not None and step <= 0:
         raise ValueError("step must be greater than zero; use flip() to reverse a dimension")
     return slice(start, stop, step)

@@ -31,7 +31,8 @@ class Walk:
     """
 
     def __init__(self, create_graph: bool, keep: bool) -> None:
-        self.tensors, self.keep = create_graph, keep
+        self.record, self.keep = create_graph, keep
+        self.tensors = create_graph or modes.followed()
         self.pending: dict[Edge, Any] = {}
         self.owned: set[Any] = set()
         self.heap: list[tuple[int, Node]] = []
@@ -228,7 +229,7 @@ def _roots(
 
 def _start(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
     stack = modes.state.stack if walk.tensors else ()
-    with modes.below(stack), modes.set_grad_enabled(walk.tensors):
+    with modes.below(stack), modes.set_grad_enabled(walk.record):
         for edge, seed in pairs:
             walk.deliver((edge,), (seed,))
         walk.run()
@@ -338,6 +339,7 @@ def accumulate(tensor: Tensor, grad: Tensor, create_graph: bool) -> None:
     current = tensor._grad
     if current is None:
         tensor._grad = grad if create_graph else _own(grad)
+        modes.tell("gradient", tensor, tensor._grad)
     elif create_graph:
         tensor._grad = F.add(current, grad)
     else:

@@ -69,6 +69,18 @@ def below(stack: tuple[Interceptor, ...]) -> Iterator[None]:
         _set_grad(is_grad_enabled())
 
 
+def followed() -> bool:
+    """Whether an interceptor wants to see the calls of a backward pass too."""
+    return any(getattr(i, "follows_backward", False) for i in state.stack)
+
+
+def tell(event: str, *facts: Any) -> None:
+    """Let the interceptors that have a method of this name know what happens beside the ops."""
+    for interceptor in state.stack:
+        if (method := getattr(interceptor, event, None)) is not None:
+            method(*facts)
+
+
 class _GradMode:
     """A context manager and decorator (functions and generators) that sets the grad mode."""
 

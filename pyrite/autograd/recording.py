@@ -454,8 +454,9 @@ def _call(op: Op, args: tuple[Any, ...], device: Any) -> Any:
 
 def _intercepted(op: Op, args: tuple[Any, ...], out: Any, device: Any) -> Any:
     *rest, top = state.stack
+    named = {"device": device} if op.kind in ("create", "random") and not op.arrays else {}
     with modes.below(tuple(rest)):
-        result = top(op, lambda *a: _call(op, a, device), args, {})
+        result = top(op, lambda *a, device=None: _call(op, a, device), args, named)
     if out is None:
         return result
     from .._inplace import write_out

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._dtypes import float32, float64, get_default_dtype
+from .._graph import outside
 from .._tensor import F, Tensor
 from ..autograd import modes
 
@@ -18,13 +19,32 @@ def counter(value: float = 0.0) -> Tensor:
 
 def count_step(states: Sequence[dict[str, Any]]) -> int:
     """Add one to the step counts, which are equal; the new count."""
-    for state in states:
-        state["step"].array += 1
-    return int(states[0]["step"].array)
+
+    def count() -> int:
+        for state in states:
+            state["step"].array += 1
+        return int(states[0]["step"].array)
+
+    step: int = outside(count)
+    return step
+
+
+def current(group: dict[str, Any]) -> dict[str, Any]:
+    """A group with its options as numbers; a captured step asks for them anew at each replay."""
+    names = [name for name in group if name not in ("params", "param_names")]
+    values = outside(lambda: tuple([_number(group[name]) for name in names]))
+    return group | dict(zip(names, values, strict=True))
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple([_number(v) for v in value])
+    return float(value.array.item()) if isinstance(value, Tensor) else value
 
 
 def zeros(param: Tensor, *names: str) -> dict[str, Tensor]:
     """State that starts at zero, in the parameter's shape and dtype."""
+    modes.tell("effect", "an optimizer makes its state: take one step before the capture")
     with modes.no_grad():
         return {name: F.zeros_like(param) for name in names}
 

@@ -60,8 +60,8 @@ class Adam(Optimizer):
         F.adam_step(
             params, grads, [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states],
             [s["max_exp_avg_sq"] for s in states] if group["amsgrad"] else [],
-            float(group["lr"]), float(beta1), float(beta2), group["eps"],
-            float(group["weight_decay"]), group["decoupled_weight_decay"], group["amsgrad"],
+            group["lr"], beta1, beta2, group["eps"], group["weight_decay"],
+            group["decoupled_weight_decay"], group["amsgrad"],
             group["maximize"], step,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from .._tensor import F, Tensor
 from ..autograd import modes
 from ..autograd.hooks import add_hook, clear_grads, new_arguments
 from ..autograd.node import RemovableHandle
-from ._state import counter
+from ._state import counter, current
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 Group: TypeAlias = dict[str, Any]
@@ -171,9 +171,10 @@ class Optimizer:
                 loss = closure()
         with modes.no_grad():
             for group in self.param_groups:
+                options = current(group)
                 for params, states in self._batches(group):
                     grads = [p._grad for p in params if p._grad is not None]
-                    self._update(group, params, grads, states)
+                    self._update(options, params, grads, states)
         return loss
 
     def _batches(self, group: Group) -> Iterable[tuple[list[Tensor], list[State]]]:

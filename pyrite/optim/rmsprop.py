@@ -47,11 +47,11 @@ class RMSprop(Optimizer):
         self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]
     ) -> None:
         count_step(states)
-        momentum, centered = float(group["momentum"]), group["centered"]
+        momentum, centered = group["momentum"], group["centered"]
         F.rmsprop_step(
             params, grads, [s["square_avg"] for s in states],
             [s["momentum_buffer"] for s in states] if momentum else [],
             [s["grad_avg"] for s in states] if centered else [],
-            float(group["lr"]), group["alpha"], group["eps"], group["weight_decay"], momentum,
+            group["lr"], group["alpha"], group["eps"], group["weight_decay"], momentum,
             centered, group["maximize"],
         )  # fmt: skip

@@ -42,13 +42,13 @@ class SGD(Optimizer):
     def _update(
         self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]
     ) -> None:
-        momentum = float(group["momentum"])
+        momentum = group["momentum"]
         first = states[0].get("momentum_buffer") is None
         if momentum and first:
             for param in params:
                 self.state[param].update(zeros(param, "momentum_buffer"))
         buffers = [self.state[p]["momentum_buffer"] for p in params] if momentum else []
         F.sgd_step(
-            params, grads, buffers, float(group["lr"]), momentum, float(group["dampening"]),
-            float(group["weight_decay"]), group["nesterov"], group["maximize"], first,
+            params, grads, buffers, group["lr"], momentum, group["dampening"],
+            group["weight_decay"], group["nesterov"], group["maximize"], first,
         )  # fmt: skip
