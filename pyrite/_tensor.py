@@ -241,11 +241,12 @@ class Tensor:
         retain_graph: bool | None = None,
         create_graph: bool = False,
         inputs: Tensor | Sequence[Tensor] | None = None,
+        explain: bool = False,
     ) -> None:
         """Accumulate into `.grad` of the leaves the gradient of this tensor (see `autograd`)."""
         from .autograd import engine
 
-        engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        engine.backward(self, gradient, retain_graph, create_graph, None, inputs, explain)
 
     def detach(self) -> Tensor:
         """The same memory without history; in-place writes are seen (and counted) by both."""

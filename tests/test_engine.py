@@ -309,6 +309,41 @@ def test_anomaly_mode_names_the_line() -> None:
     assert not pyrite.is_anomaly_enabled()
 
 
+def test_a_stale_value_names_both_lines() -> None:
+    with pyrite.autograd.detect_anomaly():
+        y = pyrite.ones(3, requires_grad=True).exp()  # the line that saves
+        y.mul_(2)  # the line that writes
+        with pytest.raises(RuntimeError) as caught:
+            y.sum().backward()
+    assert str(caught.value).count("# the line that saves") == 1
+    assert str(caught.value).count("# the line that writes") == 1
+
+
+def test_backward_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    w = pyrite.ones(3, requires_grad=True)
+    (pyrite.ones(2, 3) * w.exp()).sum().backward(explain=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "SumBackward0: g is float32 []",
+        (
+            "    input: expand_reduced(g, dim, keepdim, input_shape) -> float32 [2, 3], for "
+            "MulBackward0"
+        ),
+        "MulBackward0: g is float32 [2, 3]",
+        "    other: mul(g, input) -> float32 [2, 3], summed to [3], for ExpBackward0",
+        "ExpBackward0: g is float32 [3]",
+        "    input: mul(g, out) -> float32 [3], for a leaf's .grad",
+    ]
+
+
+def test_a_subclass_of_parameter_gets_its_gradient() -> None:
+    class Scale(pyrite.nn.Parameter):
+        pass
+
+    scale = Scale(pyrite.ones(2))
+    (scale * 3.0).sum().backward()
+    assert scale.grad.tolist() == [3.0, 3.0]
+
+
 def test_threads_train_at_once() -> None:
     errors = []
 

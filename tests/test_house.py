@@ -50,7 +50,7 @@ ALLOWED = {
 
 # Lines of code per area (kernels apart). The plan was 12,000 for all of them together.
 BUDGETS = {
-    "backends": 690, "_ops": 2_830, "autograd": 1_640, "_graph": 350, "_composites": 4_100,
+    "backends": 690, "_ops": 2_830, "autograd": 1_710, "_graph": 350, "_composites": 4_100,
     "nn": 1_620, "data": 1_200, "optim": 1_070, "the rest": 2_310,
 }  # fmt: skip
 

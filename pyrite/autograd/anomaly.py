@@ -7,9 +7,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from .._storage import storage_of
 from .._tensor import F, Tensor
 from . import modes
-from .node import Node
+from .node import WRITERS, Node
 
 
 class _State(threading.local):
@@ -32,6 +33,12 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 def _remember(op: Any, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
     result = call(*args, **kwargs)
+    if op.kind == "update":
+        stack = _user_stack()
+        for p, arg in zip(op.params, args, strict=True):
+            if any(o.name == p.name for o in op.outputs):
+                targets = arg if p.role == "arrays" else [arg]
+                WRITERS.update({storage_of(t): stack for t in targets or () if t is not None})
     first = result[0] if isinstance(result, tuple) and result else result
     node = getattr(first, "node", None)
     if node is not None:
@@ -88,7 +95,9 @@ def evaluate(walk: Any, plan: Any, g: Any, node: Node, needs: Any) -> Any:
     try:
         grads = run(space, g, node, needs)
     except RuntimeError as error:
-        raise RuntimeError(f"{error}{_where(node)}") from error
+        if (where := _where(node)) in str(error):
+            raise
+        raise RuntimeError(f"{error}{where}") from error
     if state.check_nan:
         for i, grad in enumerate(grads):
             if grad is not None and _has_nan(grad if walk.tensors else Tensor(grad)):

@@ -9,13 +9,14 @@ formulas' calls are recorded in turn.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 from .._dtypes import from_numpy_dtype
 from .._tensor import F, Tensor
 from . import anomaly, hooks, modes
+from ._explain import paragraph
 from .node import Edge, Node, edge_of
 from .recording import SPACES
 
@@ -27,6 +28,7 @@ class Walk:
         pending: gradient that has arrived so far, per node (a list for several outputs) or leaf.
         owned: ends whose pending gradient is a buffer of this walk, safe to add into.
         needed: None for all, or per node which of its edges lead to an input asked for.
+        report: None, or what gets a paragraph about each node.
         capture: edges (as keys) whose complete gradient is asked for -> gradient.
     """
 
@@ -38,6 +40,7 @@ class Walk:
         self.heap: list[tuple[int, Node]] = []
         self.needed: dict[Node, tuple[Any, ...]] | None = None
         self.capture: dict[Any, Any] = {}
+        self.report: Callable[[str], Any] | None = None
 
     def space(self, grad: Any) -> Any:
         """`F` for this gradient: recording calls, or its backend's bound kernels."""
@@ -98,7 +101,7 @@ class Walk:
         """Visit the nodes; what is pending at the end belongs to the leaves."""
         heap, pending = self.heap, self.pending
         needed, tensors = self.needed, self.tensors
-        check = anomaly.state.enabled
+        check, report = anomaly.state.enabled, self.report
         while heap:
             node = heappop(heap)[1]
             g = pending.pop(node)
@@ -113,6 +116,8 @@ class Walk:
             else:
                 space = SPACES[type(g)] if type(g) is not list else self.space(_first(g))
                 grads = plan.backward_array(space, g, node, needs)
+            if report is not None:
+                report(paragraph(node, g, needs, grads))
             if node.hooks is not None and node.hooks.post:
                 grads = self.after(node, grads, g)
             if not self.keep and plan.holds_arrays:
@@ -246,6 +251,7 @@ def backward(
     create_graph: bool = False,
     grad_variables: Any = None,
     inputs: Tensor | Sequence[Tensor] | None = None,
+    explain: bool = False,
 ) -> None:
     """Compute the gradients of `tensors` and accumulate them into `.grad` of the leaves.
 
@@ -254,6 +260,7 @@ def backward(
         retain_graph: keep what the graph saved for another pass (default: `create_graph`).
         create_graph: record the backward pass itself, for higher derivatives.
         inputs: accumulate only into these.
+        explain: print for each node its formulas and the shapes of what comes and goes.
 
     Raises RuntimeError for a graph that was freed, for saved values modified in place, and for
     outputs that need no gradient.
@@ -261,6 +268,7 @@ def backward(
     outputs = _as_list(tensors)
     given = [None] * len(outputs) if grad_tensors is None else _as_list(grad_tensors)
     walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
+    walk.report = print if explain else None
     pairs = _roots(walk, outputs, given)
     if inputs is not None:
         chosen = _as_list(inputs)

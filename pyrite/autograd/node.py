@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from .._ops.formula import HELPERS, visible_names
 from .._storage import Storage
@@ -178,15 +179,21 @@ def record(op: Any, edges: tuple[Edge, ...], saved: tuple[Any, ...], shape: Any,
 # (Tensor, version). An output: (array, storage, version). Auxiliaries: the raw array.
 
 
-def _stale(node: Node, what: str, saved: int, now: int, shape: Any, kind: Any) -> RuntimeError:
-    where = "" if node.note is None else node.note.get("trace", "")
+# Storage -> the stack of its last write, as far as anomaly mode saw it.
+WRITERS: WeakKeyDictionary[Storage, str] = WeakKeyDictionary()
+
+
+def _stale(node: Node, what: str, saved: int, storage: Storage, array: Any) -> RuntimeError:
+    recorded = "" if node.note is None else node.note.get("trace", "")
+    written = WRITERS.get(storage)
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{kind} {list(shape)}], which is {what} of {node.name()}, is at version "
-        f"{now}; expected version {saved} instead. Write the result to a new tensor "
-        "(y = y * 2 in place of y *= 2), or clone() before the in-place operation"
-        + (f".\nThe forward operation was recorded here:\n{where}" if where else
-           "; pyrite.autograd.set_detect_anomaly(True) shows the line that recorded it")
+        f"operation: [{array.dtype} {list(array.shape)}], which is {what} of {node.name()}, is at "
+        f"version {storage.version}; expected version {saved} instead. Write the result to a new "
+        "tensor (y = y * 2 in place of y *= 2), or clone() before the in-place operation"
+        + (f".\nThe forward call that made {node.name()}:\n{recorded}" if recorded else
+           "; pyrite.autograd.set_detect_anomaly(True) shows the lines that saved and wrote it")
+        + (f"\nThe value was modified here:\n{written}" if written else "")
     )  # fmt: skip
 
 
@@ -194,8 +201,7 @@ def _input(entry: Any, node: Node) -> Any:
     tensor, version = entry if type(entry) is tuple else (entry, 0)
     storage = tensor.storage
     if storage is not None and storage.version != version:
-        kind = tensor.array.dtype
-        raise _stale(node, "an input", version, storage.version, tensor.array.shape, kind)
+        raise _stale(node, "an input", version, storage, tensor.array)
     return tensor
 
 
@@ -221,7 +227,7 @@ def unpack_output_array(entry: Any, node: Node, index: int) -> Any:
         return entry
     array, storage, version = entry
     if storage.version != version:
-        raise _stale(node, f"output {index}", version, storage.version, array.shape, array.dtype)
+        raise _stale(node, f"output {index}", version, storage, array)
     return array
 
 

@@ -23,7 +23,7 @@ from .._storage import Storage, View, storage_of
 from .._tensor import F, Parameter, Tensor, refresh
 from . import modes
 from .modes import state
-from .node import Node, edge_of, next_sequence
+from .node import Node, edge_of, next_sequence, record
 
 HELPERS["Tensor"] = Tensor
 NUMBERS = frozenset((int, float, bool))
@@ -473,7 +473,7 @@ def _plain(op: Op, param: Any, value: Any) -> Any:
             raise RuntimeError(f"{op.name}(): expected a non-empty list of Tensors")
         return [_element(op, param, v, i) for i, v in enumerate(value)]
     if isinstance(value, Tensor):
-        return value.as_plain()
+        return plain(value)
     if _takes_numbers(op) and type(value) in NUMBERS:
         return value
     if _takes_numbers(op) and getattr(value, "shape", None) == () and hasattr(value, "item"):
@@ -491,13 +491,23 @@ def _plain(op: Op, param: Any, value: Any) -> Any:
     )
 
 
+def plain(value: Tensor) -> Tensor:
+    """A subclass' value as a plain Tensor, whose gradient finds the way back to a leaf."""
+    out = value.as_plain()
+    if value._requires_grad and value.node is None:
+        clone = TABLE["clone"]
+        clone.compile()
+        out.node = record(clone, (value,), (), out.array.shape, out.array.dtype)
+    return out
+
+
 def _element(op: Op, param: Any, value: Any, index: int) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(
             f"{op.name}(): expected Tensor as element {index} in argument '{param.name}', but got "
             f"{type(value).__name__}"
         )
-    return value if type(value) in (Tensor, Parameter) else value.as_plain()
+    return value if type(value) in (Tensor, Parameter) else plain(value)
 
 
 def install() -> None:
