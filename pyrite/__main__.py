@@ -1,4 +1,4 @@
-"""The command line: `python -m pyrite info`, `examples DIR` and `warmup`."""
+"""The command line: `python -m pyrite info`, `ops`, `examples DIR` and `warmup`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from . import __doc__ as _SUMMARY
 from . import __version__, backends, get_num_threads
+from ._exports import rows
 
 _PACKAGE = Path(__file__).parent
 _LIBRARIES = ("numpy", "numba", "ml_dtypes", "pillow", "safetensors", "tqdm")
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyrite", description=_SUMMARY)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_info, _add_examples, _add_warmup):
+    for add in (_add_info, _add_ops, _add_examples, _add_warmup):
         add(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
@@ -77,6 +78,20 @@ def _blas() -> str:
     config = backends.get("cpu").xp.show_config(mode="dicts")
     blas = config.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+
+
+def _add_ops(commands: Any) -> None:
+    command = commands.add_parser("ops", help="print the functions on tensors as a table")
+    command.add_argument("words", metavar="WORD", nargs="*", help="rows that hold all of these")
+    command.set_defaults(run=_ops)
+
+
+def _ops(arguments: argparse.Namespace) -> int:
+    print("| names | kind | derivative | what |", "|---|---|---|---|", sep="\n")
+    for line in [f"| {' | '.join(row)} |" for row in rows()]:
+        if all(word in line for word in arguments.words):
+            print(line)
+    return 0
 
 
 def _add_examples(commands: Any) -> None:

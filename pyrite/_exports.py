@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import _composites
@@ -171,6 +171,26 @@ def door(space: str, scope: dict[str, Any]) -> tuple[Callable[[str], Any], Calla
         return sorted({*scope, *makers})
 
     return __getattr__, __dir__
+
+
+def rows() -> Iterator[tuple[str, str, str, str]]:
+    """Per public function its names, what it is, its derivative and what it does."""
+    spaces = {**LETTERS, "i": "Tensor"}
+    records: list[Any] = [*TABLE.values(), *COMPOSITES.values()]
+    for record in sorted(records, key=lambda r: r.name):
+        dotted = {a for a in record.aliases if "." in a}
+        plain = [record.name, *[a for a in record.aliases if a not in dotted]]
+        own = [
+            f"{space}.{n}{'_' * (letter == 'i')}".lstrip(".")
+            for n in plain
+            for letter, space in spaces.items()
+            if letter in record.public
+        ]
+        if names := ", ".join(own + sorted(dotted)):
+            kind, derivative = "composite", "of its parts"
+            if isinstance(record, Op):
+                kind, derivative = record.kind, "yes" if record.differentiable else "none"
+            yield names, kind, derivative, record.doc.partition("\n")[0]
 
 
 def build() -> None:

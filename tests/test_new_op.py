@@ -11,6 +11,7 @@ import pytest
 
 import pyrite
 from pyrite import Tensor
+from pyrite.__main__ import main
 from pyrite._exports import EXPORTS
 from pyrite._graph import capture
 from pyrite._ops.table import TABLE
@@ -74,6 +75,17 @@ def test_a_new_op_is_captured() -> None:
     graph, _ = capture(slope, pyrite.ones(2))
     assert graph(pyrite.tensor([1.0, 2.0])).equal(slope(pyrite.tensor([1.0, 2.0])))
     assert "sine_of_half" in repr(graph)
+
+
+@pytest.mark.usefixtures("new_op")
+def test_a_new_op_has_a_row_in_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["ops", "sine_of_half"])
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row == (
+        "| sine_of_half, Tensor.sine_of_half, Tensor.sine_of_half_, halfway_sine, "
+        "Tensor.halfway_sine, Tensor.halfway_sine_ | pointwise | yes | "
+        "Sine of half of each element. |"
+    )
 
 
 @pytest.mark.usefixtures("new_op")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -22,6 +23,10 @@ class Composite:
     ) -> None:  # fmt: skip
         self.name, self.function, self.public = name, function, public
         self.aliases, self.out = aliases, out
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
 
 
 def composite(

@@ -29,7 +29,7 @@ def _kind(value: Any) -> str:
 
 
 def _input_names(node: Node, count: int) -> list[str]:
-    params = getattr(node.op, "arrays", ())
+    params: Any = getattr(node.op, "arrays", ())
     if len(params) == 1 and params[0].role == "arrays":
         return [f"{params[0].name}[{i}]" for i in range(count)]
     return [p.name for p in params] or [f"input {i}" for i in range(count)]
@@ -37,7 +37,8 @@ def _input_names(node: Node, count: int) -> list[str]:
 
 def _formula(node: Node, name: str) -> str:
     formulas: dict[str, Any] = getattr(node.op.plan, "formulas", {})
-    text, function = formulas.get(name.partition("[")[0]) or formulas.get("") or ("", None)
+    found: Any = formulas.get(name.partition("[")[0]) or formulas.get("") or ("", None)
+    text, function = found
     if text.startswith("formula_"):
         names = re.findall(r"(\w+)=", text)
         text = f"{function.__name__}({', '.join(n for n in names if n != 'F')})"
