@@ -57,6 +57,7 @@ newaxis = None
 
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
+cfloat, cdouble = complex64, complex128
 
 _exports.build()
 _SUBMODULES = frozenset((

@@ -33,9 +33,10 @@ OTHER_TESTS = {"create": "test_creation", "random": "test_random", "update": "te
 INTERNAL = {"constant", "tie", "to_device"}
 BY_CONTRACT = {"embedding"}  # padding rows get no gradient, frequencies scale it
 TESTED = sorted(n for n, op in TABLE.items() if op.kind not in OTHER_TESTS and n not in INTERNAL)
+FLOATING = ("float", "complex")
 TOLERANCE = {
     "float64": (1e-7, 1e-9), "float32": (2e-5, 2e-5), "float16": (2e-3, 2e-3),
-    "bfloat16": (2e-2, 2e-2),
+    "bfloat16": (2e-2, 2e-2), "complex128": (1e-7, 1e-9), "complex64": (2e-5, 2e-5),
 }  # fmt: skip
 
 
@@ -50,11 +51,15 @@ def _cases(differentiable: bool = False) -> list[Any]:
     return found
 
 
+def _dtype(a: A, kind: str) -> str:
+    return {"float32": "complex64", "float64": "complex128"}[kind] if a.kind == "complex" else kind
+
+
 def _array(rng: np.random.Generator, a: A, kind: str) -> np.ndarray:
     """The operand's values in the memory layout asked for."""
     if a.values is not None:
         values = np.array(a.values)
-        return values.astype(kind) if a.kind == "float" else values
+        return values.astype(_dtype(a, kind)) if a.kind in FLOATING else values
     shape = {"T": a.shape[::-1], "step": (*a.shape[:-1], *[2 * n for n in a.shape[-1:]])}.get(
         a.layout, a.shape
     )
@@ -64,6 +69,8 @@ def _array(rng: np.random.Generator, a: A, kind: str) -> np.ndarray:
         out = rng.integers(int(a.low), max(int(a.high), int(a.low) + 1), shape)
     else:
         out = rng.uniform(a.low, a.high, shape).astype(kind)
+        if a.kind == "complex":
+            out = out + 1j * rng.uniform(a.low, a.high, shape).astype(kind)
     if a.layout == "T":
         return out.T
     return out[..., ::2] if a.layout == "step" else out
@@ -78,7 +85,7 @@ def _build(
 
     def convert(value: Any) -> Any:
         if isinstance(value, A):
-            grad = value.grad and value.kind == "float"
+            grad = value.grad and value.kind in FLOATING
             out = make(_array(rng, value, kind), grad)
             wanted.extend([out] if grad else [])
             return out
@@ -251,14 +258,22 @@ def test_capture_does_the_same_again(name: str, sample: Sample) -> None:
 
 def _cotangents(results: list[Any], key: str) -> list[np.ndarray]:
     rng = np.random.default_rng(zlib.crc32(key.encode()) + 1)
-    return [rng.standard_normal(tuple(r.shape)) for r in results]
+    return [_normal(rng, r) for r in results]
+
+
+def _normal(rng: np.random.Generator, like: Any) -> np.ndarray:
+    """Normal values of the shape of a tensor, complex if it is."""
+    out: Any = rng.standard_normal(tuple(like.shape))
+    if like.dtype.is_complex:
+        out = out + 1j * rng.standard_normal(tuple(like.shape))
+    return np.asarray(out)
 
 
 def _gradients(results: list[Any], wanted: list[Any], key: str, create_graph: bool) -> list[Any]:
     chosen = [r for r in results if r.requires_grad]
-    kind = chosen[0].dtype
     cotangents = [
-        pyrite.from_numpy(c).to(kind).to(chosen[0].device) for c in _cotangents(chosen, key)
+        pyrite.from_numpy(c).to(r.dtype).to(r.device)
+        for r, c in zip(chosen, _cotangents(chosen, key), strict=True)
     ]
     return list(
         pyrite.autograd.grad(
@@ -270,7 +285,8 @@ def _gradients(results: list[Any], wanted: list[Any], key: str, create_graph: bo
 def _torch_gradients(results: list[Any], wanted: list[Any], key: str, create: bool) -> list[Any]:
     chosen = [r for r in results if r.requires_grad]
     cotangents = [
-        torch.from_numpy(np.array(c)).to(chosen[0].dtype) for c in _cotangents(chosen, key)
+        torch.from_numpy(np.array(c)).to(r.dtype)
+        for r, c in zip(chosen, _cotangents(chosen, key), strict=True)
     ]
     return list(
         torch.autograd.grad(chosen, wanted, cotangents, create_graph=create, allow_unused=True)
@@ -358,9 +374,9 @@ def test_derivatives_numerically(name: str, sample: Sample) -> None:
     weights = _cotangents([results[i] for i in recorded], name)
     rng = np.random.default_rng(3)
     for tensor, grad in zip(wanted, _gradients(results, wanted, name, False), strict=True):
-        direction = rng.standard_normal(tuple(tensor.shape))
+        direction = _normal(rng, tensor)
         expected = _directional(name, args, kwargs, tensor, direction, recorded, weights)
-        actual = 0.0 if grad is None else float(np.sum(_host(grad) * direction))
+        actual = 0.0 if grad is None else float(np.sum(_host(grad).conj() * direction).real)
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -377,7 +393,10 @@ def _directional(
         with pyrite.no_grad():
             results = _leaves(getattr(F, name)(*args, **kwargs))
         values.append(
-            sum(np.sum(_host(results[i]) * w) for i, w in zip(chosen, weights, strict=True))
+            sum(
+                np.sum(_host(results[i]) * w.conj()).real
+                for i, w in zip(chosen, weights, strict=True)
+            )
         )
     tensor.array[...] = saved
     return float(values[0] - values[1]) / (2 * step)

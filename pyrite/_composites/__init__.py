@@ -4,7 +4,7 @@ from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
 
 from . import (
-    activation, arrange, attention, classification, conv, convert, create, dropout, einsum,
+    activation, arrange, attention, classification, complex, conv, convert, create, dropout, einsum,
     embedding, index, linalg, loss, norm, pointwise, pool, random, reduce, scatter, shape,
     softmax, sort, special, write,
 )  # fmt: skip

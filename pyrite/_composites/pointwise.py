@@ -123,7 +123,9 @@ def sinc(input: Tensor) -> Tensor:
 
 @composite("fm", out=True)
 def angle(input: Tensor) -> Tensor:
-    """The angle in the complex plane: pi below 0, else 0."""
+    """The angle in the complex plane, in [-pi, pi]; of real numbers pi below 0, else 0."""
+    if input.dtype.is_complex:
+        return F.argument(input)
     turned = F.mul(F.cast(F.lt(input, 0), get_default_dtype()), math.pi)
     if not input.dtype.is_floating_point:
         return turned

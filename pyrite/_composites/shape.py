@@ -178,6 +178,12 @@ def t(input: Tensor) -> Tensor:
     return F.permute(input, (1, 0)[:n] if n > 1 else (0,)[:n])
 
 
+@composite()
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate (a copy); a real tensor is its own."""
+    return F.conj_physical(input) if input.dtype.is_complex else input
+
+
 def _T(self: Tensor) -> Tensor:
     """The dimensions in reverse order."""
     n = self.array.ndim
@@ -207,17 +213,22 @@ def _H(self: Tensor) -> Tensor:
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D tensor."
             " For batches of matrices, consider using tensor.mH"
         )
-    return t(self)
+    return conj(t(self))
 
 
-for _name, _getter in (("T", _T), ("mT", _mT), ("H", _H), ("mH", _mT)):
+def _mH(self: Tensor) -> Tensor:
+    """The conjugate transpose of matrices."""
+    return conj(_mT(self))
+
+
+for _name, _getter in (("T", _T), ("mT", _mT), ("H", _H), ("mH", _mH)):
     setattr(Tensor, _name, property(_getter))
 
 
 @composite()
 def adjoint(input: Tensor) -> Tensor:
     """The conjugate transpose of matrices."""
-    return _mT(input)
+    return _mH(input)
 
 
 @composite(aliases=("moveaxis",))
@@ -491,18 +502,6 @@ atleast_3d = _atleast(
 
 
 # ---- the tensor itself, and its own shape in place
-
-
-@composite(aliases=("resolve_conj", "resolve_neg"))
-def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; a real tensor is its own."""
-    return input
-
-
-@composite(public="f")
-def real(input: Tensor) -> Tensor:
-    """The real part; a real tensor is its own."""
-    return input
 
 
 @composite(public="m")

@@ -1,7 +1,7 @@
 """The op table, one file per family; importing this package fills it."""
 
 from . import (
-    activation, compare, conv, create, embedding, index, linalg, loss, norm, optim, pointwise, pool,
-    random, reduce, shape, softmax, sort, special,
+    activation, compare, complex, conv, create, embedding, index, linalg, loss, norm, optim,
+    pointwise, pool, random, reduce, shape, softmax, sort, special,
 )  # fmt: skip
 from .table import TABLE as TABLE

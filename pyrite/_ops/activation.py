@@ -14,18 +14,19 @@ from .table import Array, floating, op, row
 
 # fmt: off
 floating("sigmoid", "`1 / (1 + exp(-input))`.", lambda xp, input: 1.0 / (1.0 + xp.exp(-input)),
-    lambda F, g, out: F.sigmoid_grad(g, out),
+    lambda F, g, out: F.sigmoid_grad(g, out), complex="holomorphic",
     onnx="Sigmoid", aliases=("special.expit", "nn.functional.sigmoid"))
 row("sigmoid_grad", "`grad * output * (1 - output)`.",
     lambda xp, grad, output: grad * ((1.0 - output) * output),
     lambda F, g, output: F.sigmoid_grad(g, output),
-    lambda g, grad, output: g * (grad * (output * -2.0 + 1.0)), public="")
+    lambda g, grad, output: g * (grad * (output * -2.0 + 1.0)), complex="holomorphic", public="")
 floating("tanh", "The hyperbolic tangent.", lambda xp, input: xp.tanh(input),
-    lambda F, g, out: F.tanh_grad(g, out), onnx="Tanh", aliases=("nn.functional.tanh",))
+    lambda F, g, out: F.tanh_grad(g, out), complex="holomorphic", onnx="Tanh",
+    aliases=("nn.functional.tanh",))
 row("tanh_grad", "`grad * (1 - output**2)`.",
     lambda xp, grad, output: grad * (1.0 - output * output),
     lambda F, g, output: F.tanh_grad(g, output),
-    lambda g, grad, output: g * (grad * (output * -2.0)), public="")
+    lambda g, grad, output: g * (grad * (output * -2.0)), complex="holomorphic", public="")
 row("relu", "`max(input, 0)`.", lambda xp, input: xp.maximum(input, 0),
     lambda F, g, out: F.relu_grad(g, out), onnx="Relu", aliases=("nn.functional.relu_",))
 row("relu_grad", "`grad` where `output` is not 0.",

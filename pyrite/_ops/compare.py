@@ -8,15 +8,17 @@ from typing import Any
 from .table import Array, op, row
 
 to_bool = partial(row, dtypes="bool")
-test = partial(row, dtypes="bool", public="fm")
+logic = partial(to_bool, complex="written")
+test = partial(logic, public="fm")
 
 # fmt: off
 # ---- comparison
 
-to_bool("eq", "Where `input` equals `other`.", lambda xp, input, other: xp.equal(input, other),
+logic("eq", "Where `input` equals `other`.", lambda xp, input, other: xp.equal(input, other),
     onnx="Equal")
-to_bool("ne", "Where `input` differs from `other`.",
-    lambda xp, input, other: xp.not_equal(input, other), aliases=("not_equal",))
+logic("ne", "Where `input` differs from `other`.",
+    lambda xp, input, other: xp.not_equal(input, other),
+    aliases=("not_equal",))
 to_bool("lt", "Where `input < other`.", lambda xp, input, other: xp.less(input, other),
     onnx="Less", aliases=("less",))
 to_bool("le", "Where `input <= other`.", lambda xp, input, other: xp.less_equal(input, other),
@@ -36,13 +38,13 @@ test("isfinite", "Where an element is neither infinite nor NaN.",
 
 # ---- logic
 
-to_bool("logical_and", "Where both are nonzero.",
+logic("logical_and", "Where both are nonzero.",
     lambda xp, input, other: xp.logical_and(input, other), onnx="And")
-to_bool("logical_or", "Where either is nonzero.",
+logic("logical_or", "Where either is nonzero.",
     lambda xp, input, other: xp.logical_or(input, other), onnx="Or")
-to_bool("logical_xor", "Where exactly one is nonzero.",
+logic("logical_xor", "Where exactly one is nonzero.",
     lambda xp, input, other: xp.logical_xor(input, other), onnx="Xor")
-to_bool("logical_not", "Where an element is zero.", lambda xp, input: xp.logical_not(input),
+logic("logical_not", "Where an element is zero.", lambda xp, input: xp.logical_not(input),
     onnx="Not")
 
 # ---- bits: integers and bool

@@ -6,6 +6,13 @@ in a joint formula `mask`. What no formula names is not saved. Operators inside 
 formula are notation: it runs once with symbols and becomes the source of F calls, so that array
 mode goes through the same kernels and dtype rules as everything else. A formula that branches
 on its attributes cannot be traced; it is called as it is and uses F calls only.
+
+Complex numbers: the gradient is torch's, the conjugate Wirtinger derivative, so that a real loss
+falls along minus the gradient. Formulas are written as for real numbers and are linear in `g`;
+for a holomorphic op the gradient is then `conj(formula(conj(g), inputs))`. The backward function
+of an op marked `complex="holomorphic"` does that where its output is complex (`conjugated`); what
+arrives complex at a real input keeps its real part, where the engine casts to the input's dtype.
+Formulas of ops marked `complex="written"`, and those whose output is real, are taken as written.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._codegen import define
+from .._dtypes import complex64, complex128
 
 if TYPE_CHECKING:
     from .table import Op
@@ -47,7 +55,7 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple | list):
         inner = ", ".join(map(_text, value))
         return f"({inner},)" if isinstance(value, tuple) else f"[{inner}]"
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | float | complex | str):
         return repr(value)
     raise Untraceable(repr(value))
 
@@ -166,9 +174,21 @@ def _array_names(op: Op) -> set[str]:
     return names | {f"g_{o}" for o in output_names(op)}
 
 
+def conjugated(formulas: Callable[..., Any], F: Any, g: Any, node: Any, needs: Any) -> list[Any]:
+    """A backward function's gradients for a complex output, from formulas for real numbers."""
+    several = type(g) is list
+    incoming = [None if x is None else F.conj_physical(x) for x in (g if several else [g])]
+    grads = formulas(F, incoming if several else incoming[0], node, needs, False)
+    return [None if x is None else F.conj_physical(x) for x in grads]
+
+
 def _backward(op: Op, plan: Plan, tensors: bool) -> Callable[..., Any]:
     """Source of `(F, g, node, needs)`: unpacks what was saved and evaluates the formulas."""
-    lines = [f"def {op.name}_backward(F, g, node, needs):"]
+    lines = [f"def {op.name}_backward(F, g, node, needs, outer=True):"]
+    if op.complex == "holomorphic":
+        kind = "node.dtype" if len(visible_names(op)) == 1 else "node.dtype[0]"
+        lines.append(f"    if (d := {kind}) is C64 or d is C128:")
+        lines.append(f"        if outer: return conjugated({op.name}_backward, F, g, node, needs)")
     if plan.saved:
         lines += ["    saved = node.saved", "    if saved is None: freed(node)"]
         lines.append(f"    ({', '.join('v_' + n for n in plan.saved)},) = saved")
@@ -191,7 +211,7 @@ def _backward(op: Op, plan: Plan, tensors: bool) -> Callable[..., Any]:
         ]
         lines.append(f"    return ({', '.join(terms)},)")
     scope: dict[str, Any] = {f"formula_{t}": f for t, (_, f) in plan.formulas.items()}
-    scope.update(HELPERS)
+    scope.update(HELPERS, C64=complex64.numpy, C128=complex128.numpy, conjugated=conjugated)
     return define("\n".join(lines) + "\n", f"{op.name}_backward", scope)
 
 

@@ -5,11 +5,15 @@ Every op broadcasts its operands and promotes their dtypes; an operand may be a 
 
 from __future__ import annotations
 
+import cmath
 import math
+from functools import partial
 from typing import Any
 
-from .table import Array, floating, op, precise, row
+from .table import Array, floating, op, row
+from .table import precise as precise_real
 
+analytic, precise = (partial(f, complex="holomorphic") for f in (floating, precise_real))
 _POSITIVE, _INSIDE, _NOT_ZERO = [(0.01, None)], [(-0.9, 0.9)], [(None, None), (0.1, None)]
 
 
@@ -29,10 +33,15 @@ def _scaled(other: Any, alpha: float, input: Any) -> Any:
             "For integral input tensors, argument alpha must not be a floating point number: got "
             f"alpha={alpha} for {kind.name}"
         )
+    if isinstance(alpha, complex) and kind is not None and kind.kind != "c":
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number: got "
+            f"alpha={alpha} for {kind.name}"
+        )
     return other * alpha
 
 
-@op(kind="pointwise", onnx="Add")
+@op(kind="pointwise", complex="holomorphic", onnx="Add")
 def add(xp: Any, input: Array, other: Array, *, alpha: float = 1) -> Array:
     """`input + alpha * other`."""
     return xp.add(input, other if alpha == 1 else _scaled(other, alpha, input))
@@ -41,7 +50,7 @@ def add(xp: Any, input: Array, other: Array, *, alpha: float = 1) -> Array:
 add.vjp(input=lambda g: g, other=lambda F, g, alpha: g if alpha == 1 else F.mul(g, alpha))
 
 
-@op(kind="pointwise", onnx="Sub", aliases=("subtract",))
+@op(kind="pointwise", complex="holomorphic", onnx="Sub", aliases=("subtract",))
 def sub(xp: Any, input: Array, other: Array, *, alpha: float = 1) -> Array:
     """`input - alpha * other`; RuntimeError for bool."""
     return xp.subtract(input, other if alpha == 1 else _scaled(other, alpha, input))
@@ -52,14 +61,15 @@ sub.vjp(input=lambda g: g, other=lambda F, g, alpha: F.neg(g) if alpha == 1 else
 
 # fmt: off
 row("mul", "`input * other`.", lambda xp, input, other: xp.multiply(input, other),
-    lambda g, other: g * other, lambda g, input: g * input, onnx="Mul", aliases=("multiply",))
-floating("div", "`input / other`, floating.", lambda xp, input, other: xp.true_divide(input, other),
+    lambda g, other: g * other, lambda g, input: g * input, complex="holomorphic",
+    onnx="Mul", aliases=("multiply",))
+analytic("div", "`input / other`, floating.", lambda xp, input, other: xp.true_divide(input, other),
     lambda g, other: g / other, lambda g, other, out: -(g * (out / other)),
     onnx="Div", domain=_NOT_ZERO, public="")
 row("neg", "`-input`; RuntimeError for bool.", lambda xp, input: xp.negative(input),
-    lambda g: -g, onnx="Neg", aliases=("negative",))
+    lambda g: -g, complex="holomorphic", onnx="Neg", aliases=("negative",))
 row("abs", "The absolute value.", lambda xp, input: xp.absolute(input),
-    lambda F, g, input: g * F.sign(input), onnx="Abs", aliases=("absolute",))
+    lambda F, g, input: g * F.sgn(input), complex="written", onnx="Abs", aliases=("absolute",))
 # fmt: on
 
 
@@ -84,7 +94,7 @@ row("fmod", "`input - other * trunc(input / other)`: the sign is that of `input`
 # fmt: on
 
 
-@op(kind="pointwise", onnx="Sign", aliases=("sgn",))
+@op(kind="pointwise", onnx="Sign")
 def sign(xp: Any, input: Array) -> Array:
     """-1, 0 or 1; 0 for NaN."""
     if input.dtype.kind == "f":
@@ -98,7 +108,10 @@ sign.vjp(input=flat)
 # ---- powers and roots
 
 
-@op(kind="pointwise", onnx="Pow", autocast="float32", domain=[(0.1, None), (None, None)])
+@op(
+    kind="pointwise", complex="holomorphic", onnx="Pow", autocast="float32",
+    domain=[(0.1, None), (None, None)],
+)  # fmt: skip
 def pow(xp: Any, input: Array, exponent: Array) -> Array:
     """`input ** exponent`; RuntimeError for integers to a negative integer power."""
     if isinstance(exponent, float | int):
@@ -126,7 +139,7 @@ def _pow_input(F: Any, g: Any, input: Any, exponent: Any) -> Any:
             return F.zeros_like(g)
         if exponent == 2:
             return F.mul(g, F.mul(input, 2.0))
-        return F.mul(g, F.mul(F.pow(input, exponent - 1.0), float(exponent)))
+        return F.mul(g, F.mul(F.pow(input, exponent - 1.0), exponent * 1.0))
     slope = F.mul(exponent, F.pow(input, F.sub(exponent, 1.0)))
     return F.where(F.eq(exponent, 0), 0.0, F.mul(g, slope))
 
@@ -134,17 +147,37 @@ def _pow_input(F: Any, g: Any, input: Any, exponent: Any) -> Any:
 def _pow_exponent(F: Any, g: Any, input: Any, exponent: Any, out: Any) -> Any:
     if is_number(input):
         if input == 0:
-            return F.where(F.ge(exponent, 0), 0.0, F.mul(g, F.mul(out, -math.inf)))
-        return F.mul(g, F.mul(out, math.log(input) if input > 0 else math.nan))
-    slope = F.mul(g, F.mul(out, F.log(input)))
-    return F.where(F.logical_and(F.eq(input, 0), F.ge(exponent, 0)), 0.0, slope)
+            return F.where(_rises(F, exponent), 0.0, F.mul(g, F.mul(out, -math.inf)))
+        return F.mul(g, F.mul(out, _log(input, out)))
+    slope = F.mul(g, F.mul(out, F.log(F.mul(input, F.ones_like(out)))))
+    return F.where(F.logical_and(F.eq(input, 0), _rises(F, exponent)), 0.0, slope)
+
+
+def _log(base: Any, out: Any) -> Any:
+    """The logarithm of a number: complex where the power is, NaN for a real one below 0."""
+    if is_complex(out):
+        return cmath.log(base)
+    return math.log(base) if base > 0 else math.nan
+
+
+def _rises(F: Any, exponent: Any) -> Any:
+    """Where 0 to this power stays 0 nearby: real and not negative."""
+    if not is_complex(exponent):
+        return F.ge(exponent, 0)
+    return F.logical_and(F.ge(F.real(exponent), 0), F.eq(F.imag(exponent), 0))
+
+
+def is_complex(x: Any) -> bool:
+    """Whether a formula's operand, an array or a Tensor, is complex."""
+    kind = x.dtype
+    return bool(kind.is_complex if hasattr(kind, "is_complex") else kind.kind == "c")
 
 
 pow.vjp(input=_pow_input, exponent=_pow_exponent)
 
 
 # fmt: off
-floating("sqrt", "The square root; NaN below 0.", lambda xp, input: xp.sqrt(input),
+analytic("sqrt", "The square root; NaN below 0.", lambda xp, input: xp.sqrt(input),
     lambda g, out: g / (out * 2.0), onnx="Sqrt", domain=_POSITIVE)
 precise("rsqrt", "`1 / sqrt(input)`.", lambda xp, input: 1.0 / xp.sqrt(input),
     lambda g, out: g * (out * out * out * -0.5), domain=_POSITIVE)
@@ -158,7 +191,7 @@ floating("hypot", "`sqrt(input**2 + other**2)` without overflow.",
 
 precise("exp", "Powers of e: `e ** input`.", lambda xp, input: xp.exp(input),
     lambda g, out: g * out, onnx="Exp")
-floating("exp2", "2 to the power of each element.", lambda xp, input: xp.exp2(input),
+analytic("exp2", "2 to the power of each element.", lambda xp, input: xp.exp2(input),
     lambda g, out: g * (out * math.log(2)), aliases=("special.exp2",))
 precise("expm1", "`exp(input) - 1`, exact near 0.", lambda xp, input: xp.expm1(input),
     lambda g, out: g * (out + 1.0), aliases=("special.expm1",))
@@ -201,19 +234,19 @@ def _root(F: Any, x: Any, sign: float, offset: float) -> Any:
 
 
 # fmt: off
-floating("sin", "The sine of each element (radians).", lambda xp, input: xp.sin(input),
+analytic("sin", "The sine of each element (radians).", lambda xp, input: xp.sin(input),
     lambda F, g, input: g * F.cos(input), onnx="Sin")
-floating("cos", "The cosine of each element (radians).", lambda xp, input: xp.cos(input),
+analytic("cos", "The cosine of each element (radians).", lambda xp, input: xp.cos(input),
     lambda F, g, input: -(g * F.sin(input)), onnx="Cos")
 precise("tan", "The tangent of each element (radians).", lambda xp, input: xp.tan(input),
     lambda g, out: g * (out * out + 1.0), onnx="Tan")
-floating("asin", "The angle in [-pi/2, pi/2] with this sine; NaN outside [-1, 1].",
+analytic("asin", "The angle in [-pi/2, pi/2] with this sine; NaN outside [-1, 1].",
     lambda xp, input: xp.arcsin(input), lambda F, g, input: g * _root(F, input, -1.0, 1.0),
     onnx="Asin", domain=_INSIDE, aliases=("arcsin",))
-floating("acos", "The angle in [0, pi] with this cosine; NaN outside [-1, 1].",
+analytic("acos", "The angle in [0, pi] with this cosine; NaN outside [-1, 1].",
     lambda xp, input: xp.arccos(input), lambda F, g, input: -(g * _root(F, input, -1.0, 1.0)),
     onnx="Acos", domain=_INSIDE, aliases=("arccos",))
-floating("atan", "The angle in (-pi/2, pi/2) with this tangent.",
+analytic("atan", "The angle in (-pi/2, pi/2) with this tangent.",
     lambda xp, input: xp.arctan(input), lambda g, input: g / (input * input + 1.0),
     onnx="Atan", aliases=("arctan",))
 floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, pi].",
@@ -224,12 +257,13 @@ precise("sinh", "The hyperbolic sine.", lambda xp, input: xp.sinh(input),
     lambda F, g, input: g * F.cosh(input), onnx="Sinh")
 precise("cosh", "The hyperbolic cosine.", lambda xp, input: xp.cosh(input),
     lambda F, g, input: g * F.sinh(input), onnx="Cosh")
-floating("asinh", "The inverse hyperbolic sine.", lambda xp, input: xp.arcsinh(input),
+analytic("asinh", "The inverse hyperbolic sine.", lambda xp, input: xp.arcsinh(input),
     lambda F, g, input: g * _root(F, input, 1.0, 1.0), onnx="Asinh", aliases=("arcsinh",))
-floating("acosh", "The inverse hyperbolic cosine; NaN below 1.",
-    lambda xp, input: xp.arccosh(input), lambda F, g, input: g * _root(F, input, 1.0, -1.0),
+analytic("acosh", "The inverse hyperbolic cosine; NaN below 1.",
+    lambda xp, input: xp.arccosh(input),
+    lambda F, g, input: g * (F.rsqrt(input - 1.0) * F.rsqrt(input + 1.0)),
     onnx="Acosh", domain=[(1.1, None)], aliases=("arccosh",))
-floating("atanh", "The inverse hyperbolic tangent; NaN outside [-1, 1].",
+analytic("atanh", "The inverse hyperbolic tangent; NaN outside [-1, 1].",
     lambda xp, input: xp.arctanh(input), lambda g, input: -(g / (input * input - 1.0)),
     onnx="Atanh", domain=_INSIDE, aliases=("arctanh",))
 # fmt: on
@@ -324,7 +358,10 @@ def _clamp_max(F: Any, g: Any, input: Any, min: Any, max: Any) -> Any:
 clamp.vjp(input=_clamp_input, min=_clamp_min, max=_clamp_max)
 
 
-@op(kind="pointwise", dtypes=("promote", "input", "other"), onnx="Where", public="")
+@op(
+    kind="pointwise", dtypes=("promote", "input", "other"), complex="written", onnx="Where",
+    public="",
+)  # fmt: skip
 def where(xp: Any, condition: Array, input: Array, other: Array) -> Array:
     """`input` where `condition` holds, else `other`."""
     if condition.dtype.kind != "b":

@@ -86,7 +86,7 @@ def _floating(name: str, input: Any) -> None:
 # ---- sums and products
 
 
-@op(kind="reduce", public="", onnx="ReduceSum", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceSum", autocast="float32")
 def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The sum over `dim`; integers and bool in int64."""
     return input.sum(axis=axes(dim, input.ndim), dtype=_total(xp, input), keepdims=keepdim)
@@ -95,7 +95,7 @@ def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
 sum.vjp(input=expand_reduced)
 
 
-@op(kind="reduce", public="", onnx="ReduceMean")
+@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceMean")
 def mean(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The mean over `dim`; RuntimeError for integers."""
     _floating("mean", input)
@@ -111,7 +111,7 @@ def _mean_vjp(F: Any, g: Any, dim: Any, keepdim: bool, input_shape: tuple[int, .
 mean.vjp(input=_mean_vjp)
 
 
-@op(kind="reduce", public="", onnx="ReduceProd", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceProd", autocast="float32")
 def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
     """The product over one dimension; integers and bool in int64."""
     return input.prod(axis=axes(dim, input.ndim), dtype=_total(xp, input), keepdims=keepdim)
@@ -154,7 +154,12 @@ logsumexp.vjp(input=_logsumexp_vjp)
 # ---- spread and size
 
 
-@op(kind="reduce", public="")
+def _square(x: Any) -> Any:
+    """The square of the absolute value."""
+    return x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x
+
+
+@op(kind="reduce", complex="written", public="")
 def var(
     xp: Any, input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False
 ) -> Array:
@@ -162,10 +167,10 @@ def var(
     _floating("var and std", input)
     axis, n = axes(dim, input.ndim), count(input.shape, dim)
     away = input - input.sum(axis=axis, keepdims=True) / n
-    return (away * away).sum(axis=axis, keepdims=keepdim) / max(n - correction, 0)
+    return _square(away).sum(axis=axis, keepdims=keepdim) / max(n - correction, 0)
 
 
-@op(kind="reduce", public="")
+@op(kind="reduce", complex="written", public="")
 def std(
     xp: Any, input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False
 ) -> Array:
@@ -190,7 +195,7 @@ var.vjp(input=_var_vjp)
 std.vjp(input=_std_vjp)
 
 
-@op(kind="reduce", public="", autocast="float32")
+@op(kind="reduce", complex="written", public="", autocast="float32")
 def vector_norm(
     xp: Any, input: Array, ord: float = 2, dim: Any = None, keepdim: bool = False
 ) -> Array:
@@ -198,9 +203,9 @@ def vector_norm(
     _floating("linalg.vector_norm", input)
     how: dict[str, Any] = {"axis": axes(dim, input.ndim), "keepdims": keepdim}
     if ord == 2:
-        return xp.sqrt((input * input).sum(**how))
+        return xp.sqrt(_square(input).sum(**how))
     if ord == 0:
-        return (input != 0).sum(**how).astype(input.dtype)
+        return (input != 0).sum(**how).astype(input.real.dtype)
     size = xp.absolute(input)
     if math.isinf(ord):
         how["axis"] = _chosen_axes("linalg.vector_norm", input, dim)
@@ -213,16 +218,16 @@ def _norm_vjp(F: Any, g: Any, input: Any, out: Any, ord: float, dim: Any, keepdi
     if ord == 0:
         return F.zeros_like(input)
     if ord == 1:
-        return F.mul(F.sign(input), g)
+        return F.mul(F.sgn(input), g)
     if ord == 2:
         return F.mul(input, F.where(F.eq(out, 0.0), 0.0, F.div(g, out)))
     size = F.abs(input)
     if math.isinf(ord):
         tie = F.eq(size, out)
-        return F.mul(F.sign(input), F.where(tie, F.div(g, F.sum(tie, dim, True)), 0.0))
+        return F.mul(F.sgn(input), F.where(tie, F.div(g, F.sum(tie, dim, True)), 0.0))
     scale = F.where(F.eq(out, 0.0), 0.0, F.div(g, F.pow(out, ord - 1.0)))
     slope = F.where(F.eq(input, 0.0), 0.0, F.pow(size, ord - 1.0))
-    return F.mul(F.mul(F.sign(input), slope), scale)
+    return F.mul(F.mul(F.sgn(input), slope), scale)
 
 
 vector_norm.vjp(input=_norm_vjp)
@@ -284,14 +289,14 @@ def _extreme_index_vjp(
 extreme.vjp(input=_extreme_index_vjp)
 
 
-@op(kind="reduce")
+@op(kind="reduce", complex="written")
 def any(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Whether an element over `dim` is nonzero; bool (uint8 for uint8)."""
     out = xp.any(input, axis=axes(dim, input.ndim), keepdims=keepdim)
     return out.astype(input.dtype) if input.dtype == xp.uint8 else out
 
 
-@op(kind="reduce")
+@op(kind="reduce", complex="written")
 def all(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Whether every element over `dim` is nonzero; bool (uint8 for uint8)."""
     out = xp.all(input, axis=axes(dim, input.ndim), keepdims=keepdim)
@@ -327,7 +332,7 @@ def _scan(join: Any, parts: tuple[Any, ...], dim: int, reverse: bool = False) ->
     return parts
 
 
-@op(kind="reduce", public="", onnx="CumSum", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", onnx="CumSum", autocast="float32")
 def cumsum(xp: Any, input: Array, dim: int) -> Array:
     """The running sum along `dim`; integers and bool in int64."""
     return xp.cumsum(input, axis=axes(dim, input.ndim), dtype=_total(xp, input)).reshape(
@@ -342,7 +347,7 @@ def _cumsum_vjp(F: Any, g: Any, dim: int) -> Any:
 cumsum.vjp(input=_cumsum_vjp)
 
 
-@op(kind="reduce", public="", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", autocast="float32")
 def cumprod(xp: Any, input: Array, dim: int) -> Array:
     """The running product along `dim`; integers and bool in int64."""
     return xp.cumprod(input, axis=axes(dim, input.ndim), dtype=_total(xp, input)).reshape(
@@ -363,7 +368,7 @@ def _cumprod_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
 cumprod.vjp(input=_cumprod_vjp)
 
 
-@op(kind="reduce", public="")
+@op(kind="reduce", complex="holomorphic", public="")
 def linear_scan(xp: Any, decay: Array, values: Array, dim: int, reverse: bool = False) -> Array:
     """y[i] = values[i] + decay[i] * y[i - 1] along `dim`; y[i + 1] if `reverse`."""
 

@@ -448,7 +448,8 @@ clone.vjp(input=lambda g: g)
 @op(kind="move", public="")
 def cast(xp: Any, input: Array, dtype: dtype) -> Array:
     """Another dtype (a copy); the gradient comes back in the input's."""
-    return input.astype(dtype.numpy)
+    kind = dtype.numpy
+    return (input.real if input.dtype.kind == "c" != kind.kind else input).astype(kind)
 
 
 cast.vjp(input=lambda g: g)
@@ -527,7 +528,7 @@ constant_pad_nd.vjp(input=lambda F, g, pad: F.constant_pad_nd(g, tuple([-n for n
 # ---- what derivatives and the engine use
 
 
-@op(dtypes="any", outputs="*", public="")
+@op(dtypes="any", complex="written", outputs="*", public="")
 def tie(xp: Any, tensors: Arrays) -> tuple[Array, ...]:
     """The same values through one node, where all their gradients meet (backward hooks)."""
     return tuple(tensors)
@@ -536,7 +537,7 @@ def tie(xp: Any, tensors: Arrays) -> tuple[Array, ...]:
 tie.vjp(tensors=lambda F, gs: gs)
 
 
-@op(kind="reduce", dtypes="any", public="")
+@op(kind="reduce", dtypes="any", complex="written", public="")
 def sum_to_size(xp: Any, input: Array, size: Ints) -> Array:
     """Sum over the dimensions that broadcasting `size` to the input's shape would add."""
     lead = input.ndim - len(size)
@@ -569,7 +570,7 @@ def blank(xp: Any, input: Array, size: Ints) -> Array:
 @op(kind="update", outputs=("target",), public="")
 def write(xp: Any, target: Array, value: Array) -> None:
     """Write `value`, broadcast and cast, into the memory of `target`."""
-    target[...] = value
+    target[...] = value.real if value.dtype.kind == "c" != target.dtype.kind else value
 
 
 @op(kind="update", outputs=("target",), public="")

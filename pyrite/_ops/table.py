@@ -20,17 +20,17 @@ else:
 TABLE: dict[str, Op] = {}
 
 KINDS = {
-    "pointwise": ("fmi", "promote"),
-    "reduce": ("fm", "same"),
-    "view": ("fm", "any"),
-    "move": ("fm", "any"),
-    "matmul": ("fm", "same"),
-    "conv": ("f", "same"),
-    "create": ("", "any"),
-    "random": ("", "any"),
-    "update": ("", "any"),
-    "other": ("f", "same"),
-}  # kind -> (default public spaces, default dtype rule)
+    "pointwise": ("fmi", "promote", ""),
+    "reduce": ("fm", "same", ""),
+    "view": ("fm", "any", "written"),
+    "move": ("fm", "any", "written"),
+    "matmul": ("fm", "same", "holomorphic"),
+    "conv": ("f", "same", "holomorphic"),
+    "create": ("", "any", "written"),
+    "random": ("", "any", "written"),
+    "update": ("", "any", "written"),
+    "other": ("f", "same", ""),
+}  # kind -> (default public spaces, default dtype rule, default way with complex numbers)
 
 
 class Param:
@@ -62,13 +62,14 @@ class Op:
     """The record of one op. What is public, in-place, differentiable or bound follows from it."""
 
     __slots__ = (
-        "name", "generic", "vjps", "outputs", "kind", "dtypes", "domain", "autocast", "onnx",
-        "aliases", "public",
+        "name", "generic", "vjps", "outputs", "kind", "dtypes", "complex", "domain", "autocast",
+        "onnx", "aliases", "public",
         # derived, filled by loops over the table
         "params", "arrays", "plan", "bound", "call",
     )  # fmt: skip
 
     kind: str
+    complex: str
     outputs: Any
     public: str
     aliases: tuple[str, ...]
@@ -118,7 +119,8 @@ class Op:
 
 def op(
     *, kind: str = "other", dtypes: str | tuple[str, ...] | None = None,
-    outputs: Sequence[str] | str = ("out",), autocast: str | None = None, onnx: Any = None,
+    complex: str | None = None, outputs: Sequence[str] | str = ("out",),
+    autocast: str | None = None, onnx: Any = None,
     domain: Sequence[tuple[float | None, float | None]] | None = None,
     aliases: Iterable[str] = (), public: str | None = None, name: str | None = None,
 ) -> Callable[[Callable[..., Any]], Op]:  # fmt: skip
@@ -127,6 +129,11 @@ def op(
     Args:
         kind: one of `KINDS`; drives batching, fusion, in-place and the defaults below.
         dtypes: promote, float, bool, same or any; a tuple restricts it to the inputs named.
+        complex: "holomorphic" takes complex operands, and formulas that are written as for real
+            numbers hold (where the output is complex, they see and give conjugates: `formula`);
+            "written" takes them, and the formulas are torch's gradients as they stand, right for
+            data movement, for what is not holomorphic (abs, conj) and for decompositions with
+            real and complex outputs; "" refuses complex operands. The default goes by kind.
         outputs: names of the outputs; `~name` not differentiable, `_name` auxiliary, "*" many.
         autocast: "lower" or "float32" under automatic mixed precision.
         onnx: the ONNX operator, or a lowering function.
@@ -137,9 +144,10 @@ def op(
     """
     if kind not in KINDS:
         raise ValueError(f"op kind {kind!r} is none of {', '.join(KINDS)}")
-    spaces, rule = KINDS[kind]
+    spaces, rule, way = KINDS[kind]
     fields = {
         "kind": kind, "dtypes": rule if dtypes is None else dtypes, "domain": domain,
+        "complex": way if complex is None else complex,
         "outputs": "*" if outputs == "*" else tuple([Output(o) for o in outputs]),
         "autocast": autocast, "onnx": onnx, "aliases": tuple(aliases),
         "public": spaces if public is None else public,

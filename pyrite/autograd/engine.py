@@ -202,6 +202,11 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
                 "grad can be implicitly created only for scalar outputs, but the output has shape "
                 f"{list(output.shape)}: reduce it (loss.mean().backward()) or pass gradient="
             )
+        if output.dtype.is_complex:
+            raise RuntimeError(
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{output.dtype}: take .abs() or .real of it, or pass gradient="
+            )
         with modes.no_grad():
             seed: Tensor = F.ones_like(output)
         return seed

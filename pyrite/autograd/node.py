@@ -175,6 +175,9 @@ def record(op: Any, edges: tuple[Edge, ...], saved: tuple[Any, ...], shape: Any,
     return node
 
 
+_NUMBERS = frozenset((int, float, bool, complex))
+
+
 # Saved entries. An input: the Tensor itself (at version 0 or without storage), or
 # (Tensor, version). An output: (array, storage, version). Auxiliaries: the raw array.
 
@@ -207,7 +210,7 @@ def _input(entry: Any, node: Node) -> Any:
 
 def unpack_array(entry: Any, node: Node) -> Any:
     """A saved input as a raw array; numbers and None as they are."""
-    if entry is None or type(entry) in (int, float, bool):
+    if entry is None or type(entry) in _NUMBERS:
         return entry
     if type(entry) is not tuple and entry.storage is None:
         return entry.array
@@ -216,7 +219,7 @@ def unpack_array(entry: Any, node: Node) -> Any:
 
 def unpack_tensor(entry: Any, node: Node) -> Any:
     """A saved input as a Tensor, with its history."""
-    if entry is None or type(entry) in (int, float, bool):
+    if entry is None or type(entry) in _NUMBERS:
         return entry
     return _input(entry, node)
 

@@ -26,7 +26,7 @@ from .modes import state
 from .node import Node, edge_of, next_sequence, record
 
 HELPERS["Tensor"] = Tensor
-NUMBERS = frozenset((int, float, bool))
+NUMBERS = frozenset((int, float, bool, complex))
 ERRORS = (ValueError, IndexError, TypeError, MemoryError, OverflowError, AttributeError)
 
 

@@ -159,15 +159,15 @@ class _Binder:
         one, two = (self.op.params[i].name for i in self.promoted)
         return f"type({one}) in NUMBERS and {self.floating(two)}"
 
-    def core(self, args: list[Any]) -> Any:
+    def core(self, args: list[Any], kernel: Callable[..., Any] | None) -> Any:
         """Kernel, then generic, on arrays that already have their compute types."""
         params = self.op.params
         positional = [a for p, a in zip(params, args, strict=True) if not p.keyword_only]
         named = {p.name: a for p, a in zip(params, args, strict=True) if p.keyword_only}
         token = quiet(QUIET)
         try:
-            if self.kernel is not None:
-                result = self.kernel(*positional, **named)
+            if kernel is not None:
+                result = kernel(*positional, **named)
                 if result is not NotImplemented:
                     return result
             return self.op.generic(self.xp, *positional, **named)
@@ -188,6 +188,14 @@ class _Binder:
         """Any types: promotion by the op's rule, half precision computed in float32."""
         values = list(args)
         self.check_arrays(values)
+        kernel = self.kernel
+        if kind := self.complex_type(values):
+            if not self.op.complex:
+                raise RuntimeError(
+                    f"\"{self.op.name}\" not implemented for '{kind}': take .abs(), .real or "
+                    ".imag of the complex operand first"
+                )
+            kernel = None  # kernels are for real numbers
         if self.weak:
             result = self.promote(values)
         else:
@@ -196,11 +204,11 @@ class _Binder:
             result = self.common_half(values) if not self.keeps_half else None
             self.numbers_to_arrays(values)
         if result is None:
-            return self.finish(self.core(values))
+            return self.finish(self.core(values, kernel))
         half = result.numpy
         for i in self.positions:
             values[i] = self.each(values[i], lambda a: _upcast(a, half))
-        out = self.finish(self.core(values))
+        out = self.finish(self.core(values, kernel))
         if not isinstance(out, tuple) or self.op.outputs == "*":
             return self.each(out, lambda a: _round(a, half))
         named = zip(out, self.op.outputs)  # statistics and the like stay float32
@@ -236,6 +244,14 @@ class _Binder:
         for i in self.positions:
             value = values[i]
             values[i] = [move(v) for v in value] if i in self.lists else move(value)
+
+    def complex_type(self, values: list[Any]) -> str | None:
+        """torch's name for the type of the first complex operand, if there is one."""
+        for v in self.operands(values, self.positions):
+            kind = v.dtype if type(v) is self.array_type else np.dtype(type(v))
+            if kind.kind == "c":
+                return "ComplexFloat" if kind.itemsize == 8 else "ComplexDouble"
+        return None
 
     def result_type(self, values: list[Any]) -> dtype:
         dims: list[dtype] = []
@@ -313,7 +329,7 @@ class _Binder:
 def _astype(array: Any, kind: np.dtype[Any]) -> Any:
     token = quiet(QUIET)
     try:
-        return array.astype(kind)
+        return (array.real if array.dtype.kind == "c" != kind.kind else array).astype(kind)
     finally:
         restore(token)
 

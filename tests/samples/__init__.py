@@ -13,8 +13,9 @@ SAMPLES: dict[str, list[Sample]] = {}
 class A:
     """An array operand: uniform in [low, high) unless `values` are given.
 
-    `kind` is "float" (the test's dtype), "int" (int64), "bool"; `grad` whether its derivative is
-    checked; `layout` "C", "T" (transposed memory), "step" (every second element), "expand".
+    `kind` is "float" (the test's dtype), "complex" (of its precision), "int" (int64), "bool";
+    `grad` whether its derivative is checked; `layout` "C", "T" (transposed memory), "step" (every
+    second element), "expand".
     """
 
     shape: tuple[int, ...]
