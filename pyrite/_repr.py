@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from . import backends
-from ._dtypes import bool_, get_default_dtype, int64
+from ._dtypes import bool_, dtype, get_default_dtype, int64
 from ._tensor import Parameter, Tensor, refresh
 
 
@@ -57,7 +57,7 @@ class Formatter:
             self.scientific = wide or (low < 1.0e-4 and not self.whole)
         if OPTIONS.sci_mode is not None:
             self.scientific = OPTIONS.sci_mode
-        self.width = max([1, *(len(self.text(v)) for v in finite or values)])
+        self.width = max([1, *(len(self.text(v)) for v in (finite if floating else values))])
 
     def text(self, value: Any) -> str:
         if not self.floating:
@@ -73,6 +73,28 @@ class Formatter:
         return self.text(value).rjust(self.width)
 
 
+class ComplexFormatter:
+    """Formats complex elements: one format for all real parts, one for all imaginary ones."""
+
+    def __init__(self, values: list[complex]) -> None:
+        self.real = Formatter([v.real for v in values], True)
+        self.imag = Formatter([v.imag for v in values], True)
+        self.width = self.real.width + self.imag.width + 1
+
+    def __call__(self, value: complex) -> str:
+        imag = f"{self.imag(value.imag)}j".lstrip()
+        return f"{self.real(value.real)}{'' if imag[0] in '+-' else '+'}{imag}"
+
+
+Show: TypeAlias = Formatter | ComplexFormatter
+
+
+def _formatter(values: list[Any], kind: dtype) -> Show:
+    return (
+        ComplexFormatter(values) if kind.is_complex else Formatter(values, kind.is_floating_point)
+    )
+
+
 def _edges(array: Any) -> Any:
     """Only the elements that a summary shows."""
     k = OPTIONS.edgeitems
@@ -82,7 +104,7 @@ def _edges(array: Any) -> Any:
     return array
 
 
-def _lines(array: Any, indent: int, summarize: bool, show: Formatter) -> str:
+def _lines(array: Any, indent: int, summarize: bool, show: Show) -> str:
     if array.ndim == 0:
         return show(_plain(array.item()))
     if array.ndim == 1:
@@ -100,7 +122,7 @@ def _parts(array: Any, summarize: bool, gap: str, show: Callable[[Any], str]) ->
     return [*map(show, array[:k]), gap, *map(show, array[-k:])]
 
 
-def _row(array: Any, indent: int, summarize: bool, show: Formatter) -> str:
+def _row(array: Any, indent: int, summarize: bool, show: Show) -> str:
     values = _parts(array, summarize, " ...", lambda a: show(_plain(a.item())))
     per_line = max(1, (OPTIONS.linewidth - indent) // (show.width + 2))
     rows = [values[i : i + per_line] for i in range(0, len(values), per_line)]
@@ -109,7 +131,7 @@ def _row(array: Any, indent: int, summarize: bool, show: Formatter) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int) else float(value)
+    return value if isinstance(value, bool | int | complex) else float(value)
 
 
 def _list(array: Any) -> list[Any]:
@@ -126,8 +148,7 @@ def body(t: Tensor, indent: int) -> str:
     host = _host(t)
     summarize = host.size > OPTIONS.threshold
     shown = _list((_edges(host) if summarize else host).reshape(-1))
-    floating = t.dtype.is_floating_point
-    return _lines(host, indent, summarize, Formatter(shown, floating))
+    return _lines(host, indent, summarize, _formatter(shown, t.dtype))
 
 
 def text(self: Tensor) -> str:
@@ -137,7 +158,7 @@ def text(self: Tensor) -> str:
     extra = []
     if self.device.type != "cpu":
         extra.append(f"device='{self.device}'")
-    known = [get_default_dtype()]
+    known = [get_default_dtype(), get_default_dtype().to_complex()]
     if self.array.size:
         content = body(self, len(prefix))
         known += [int64, bool_]
@@ -175,13 +196,13 @@ def page(self: Tensor) -> str:
     if self._requires_grad:
         facts.append(f"grad_fn {self.node.name()}" if self.node else "requires grad")
     host = _host(self)
-    if host.size and self.dtype.name != "bool":
+    if host.size and host.dtype.kind not in "bc":
         values = host.astype("float64")
         facts += [f"min {values.min():.4g}", f"mean {values.mean():.4g}", f"max {values.max():.4g}"]
     head = f"<div><code>Tensor</code> {html.escape(' · '.join(facts))}</div>"
     if host.ndim != 2 or not host.size or max(host.shape) > 12:
         return head + f"<pre>{html.escape(body(self, 0)) if host.size else '[]'}</pre>"
-    show = Formatter(_list(host.reshape(-1)), self.dtype.is_floating_point)
+    show = _formatter(_list(host.reshape(-1)), self.dtype)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(show(v))}</td>" for v in _list(r)) + "</tr>"
         for r in host

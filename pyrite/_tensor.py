@@ -343,11 +343,22 @@ class Tensor:
             )
         return bool(read(self, "{}.item()", self.array.item))
 
+    def _real_item(self, target: str) -> Any:
+        value = self.item()
+        if isinstance(value, complex):
+            if value.imag:
+                raise RuntimeError(
+                    f"value cannot be converted to type {target} without overflow: {value} is "
+                    "complex; take .real or .abs() first"
+                )
+            return value.real
+        return value
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._real_item("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._real_item("int"))
 
     def __complex__(self) -> complex:
         return complex(self.item())

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import backends
 from .._device import as_device, device
-from .._dtypes import BY_NAME, as_dtype, dtype
+from .._dtypes import BY_NAME, as_dtype, complex64, complex128, dtype
 from .._dtypes import dtype as Dtype
 from .._storage import Storage, memory, storage_of
 from .._tensor import F, Tensor, read
@@ -36,7 +36,7 @@ def to(
             device, dtype = a.device, a.dtype
         elif isinstance(a, bool):  # non_blocking, then copy
             copy = copy or (a and any(isinstance(b, bool) for b in args[:i]))
-        elif isinstance(a, Dtype) or a in (bool, int, float):
+        elif isinstance(a, Dtype) or a in (bool, int, float, complex):
             dtype = as_dtype(a)
         elif a is not None:
             device = a
@@ -57,6 +57,8 @@ def _cast_method(name: str, kind: dtype) -> None:
 
 for _word, _name in LEGACY_TYPES.items():
     _cast_method(_word.lower(), BY_NAME[_name])
+_cast_method("cfloat", complex64)
+_cast_method("cdouble", complex128)
 
 
 @composite(public="m")

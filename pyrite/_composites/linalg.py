@@ -12,7 +12,7 @@ from .._tensor import F, Tensor
 from ._register import composite
 from ._shapes import same_dtype
 from .einsum import contract, einsum
-from .shape import broadcast_tensors, reshape
+from .shape import broadcast_tensors, conj, reshape
 
 
 def _dims(name: str, **operands: tuple[Tensor, int]) -> None:
@@ -60,7 +60,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 @composite(out=True)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot`, with the first vector conjugated if it is complex."""
-    return dot(input, other)
+    return dot(conj(input), other)
 
 
 @composite(out=True, aliases=("ger",))
@@ -80,8 +80,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @composite(aliases=("linalg.vecdot",), out=True, public="f")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Sum of products along `dim`; the other dimensions broadcast."""
-    return F.sum(F.mul(x, y), dim)
+    """Sum of products along `dim`, x conjugated; the other dimensions broadcast."""
+    return F.sum(F.mul(conj(x), y), dim)
 
 
 def _scaled(x: Tensor, factor: Any) -> Tensor:

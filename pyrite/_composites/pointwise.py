@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .._dtypes import finfo, float64, get_default_dtype
+from .._dtypes import FLOAT, complex128, finfo, float64, get_default_dtype
 from .._tensor import F, Tensor
 from ._register import composite
 from ._shapes import named, same_dtype
@@ -49,9 +49,12 @@ def true_divide(input: Tensor, other: Tensor | float) -> Tensor:
 
 @composite("fmi", out=True)
 def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
-    """`input ** exponent` in float64."""
+    """`input ** exponent` in float64, or in complex128 where one is complex."""
+    whole = any(v.dtype.is_complex if isinstance(v, Tensor) else isinstance(v, complex)
+                for v in (input, exponent))  # fmt: skip
+    kind, number = (complex128, complex) if whole else (float64, float)
     base, power = (
-        F.cast(v, float64) if isinstance(v, Tensor) else float(v) for v in (input, exponent)
+        F.cast(v, kind) if isinstance(v, Tensor) else number(v) for v in (input, exponent)
     )
     return F.pow(base, power)
 
@@ -74,7 +77,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """`input + weight * (end - input)`, exact at both ends for a number."""
     away = F.sub(end, input)
-    if isinstance(weight, Tensor) or weight < 0.5:
+    if isinstance(weight, Tensor) or abs(weight) < 0.5:
         return F.add(input, F.mul(away, weight))
     return F.sub(end, F.mul(away, 1.0 - weight))
 
@@ -88,7 +91,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 @composite("fmi", out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """`input + value * tensor1 / tensor2`; RuntimeError for integers."""
-    if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+    if max(tensor1.dtype.category, tensor2.dtype.category) < FLOAT:
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported: got "
             f"{tensor1.dtype} and {tensor2.dtype}; convert one with .float()"
@@ -189,7 +192,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
 
     RuntimeError for a mask that is not bool, or a value tensor that is not 0-dimensional.
     """
-    if isinstance(value, complex):
+    if isinstance(value, complex) and not input.dtype.is_complex:
         raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
@@ -220,7 +223,7 @@ def nan_to_num(
 @composite("fm")
 def isreal(input: Tensor) -> Tensor:
     """Where an element has no imaginary part: everywhere for real dtypes."""
-    return F.eq(F.zeros_like(input), 0)
+    return F.eq(F.imag(input) if input.dtype.is_complex else F.zeros_like(input), 0)
 
 
 @composite("fm")
@@ -232,7 +235,7 @@ def isclose(
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"rtol and atol must not be negative, got {rtol} and {atol}")
     close = F.eq(input, other)
-    if not input.dtype.is_floating_point:
+    if input.dtype.category < FLOAT:
         input, other = F.cast(input, float64), F.cast(other, float64)
     elif equal_nan:
         close = F.logical_or(close, F.logical_and(F.isnan(input), F.isnan(other)))
@@ -263,8 +266,8 @@ _UNARY: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
     "frac": ("fmi", lambda input: F.sub(input, F.trunc(input)), "The fraction, with its sign."),
     "deg2rad": ("fmi", lambda input: F.mul(input, math.pi / 180), "Degrees to radians."),
     "rad2deg": ("fmi", lambda input: F.mul(input, 180 / math.pi), "Radians to degrees."),
-    "isposinf": ("fm", lambda input: F.eq(input, math.inf), "Where an element is infinity."),
-    "isneginf": ("fm", lambda input: F.eq(input, -math.inf), "Where an element is -infinity."),
+    "isposinf": ("fm", lambda input: F.logical_and(F.isinf(input), F.gt(input, 0)), "Where an element is infinity."),
+    "isneginf": ("fm", lambda input: F.logical_and(F.isinf(input), F.lt(input, 0)), "Where an element is -infinity."),
 }
 for _name, (_public, _function, _doc) in _UNARY.items():
     named(_function, _name, _public, _doc, out=True)

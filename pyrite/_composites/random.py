@@ -20,6 +20,7 @@ from ._register import composite
 from ._shapes import named
 from .create import factory, lengths, like, tensor_input
 
+_COMPLEX = frozenset(("rand", "randn", "normal", "normal_", "uniform_"))
 # Whole numbers up to 2**digits are exact in a floating type.
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
@@ -45,12 +46,28 @@ def _integer(name: str, argument: str, value: Any) -> int:
 
 
 def _floating(name: str, dtype: dtype_) -> dtype_:
-    if not dtype.is_floating_point:
+    if not (dtype.is_floating_point or (dtype.is_complex and name in _COMPLEX)):
         raise RuntimeError(
             f'"{name}" not implemented for {dtype}: it draws floating-point numbers; give a '
             "floating dtype, or use randint or random_ for integers"
         )
     return dtype
+
+
+def _draw(
+    op: str, shape: tuple[int, ...], kind: dtype_, call: tuple[int, int], given: tuple[Any, ...],
+    device: Any,
+) -> Tensor:  # fmt: skip
+    """The draws of `op`; complex ones draw both parts, normal ones with half the variance each."""
+    if not kind.is_complex:
+        drawn: Tensor = getattr(F, op)(shape, kind, *call, *given, device=device)
+        return drawn
+    mean = 0.0
+    if op == "normal":
+        mean, std = given or (0.0, 1.0)
+        given = (0.0, std * 0.5**0.5)
+    parts = getattr(F, op)((*shape, 2), kind.to_real(), *call, *given, device=device)
+    return Tensor((F.view_as_complex(parts) + mean).array)
 
 
 def _continuous(name: str, op: str, what: str) -> tuple[Callable[..., Tensor], ...]:
@@ -61,7 +78,7 @@ def _continuous(name: str, op: str, what: str) -> tuple[Callable[..., Tensor], .
         dtype: dtype_ | None = None, device: Any = None,
     ) -> Tensor:  # fmt: skip
         size, kind = lengths(name, shape, size), _floating(name, dtype or get_default_dtype())
-        return getattr(F, op)(size, kind, *_call(name, generator), device=device)
+        return _draw(op, size, kind, _call(name, generator), (), device)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"{what} of a shape given as ints or as one tuple; RuntimeError for integers."
@@ -162,16 +179,16 @@ def normal(
     if tensors:
         return _around(mean, std, tensors, generator)
     shape, kind = lengths("normal", (), size), _floating("normal", dtype or get_default_dtype())
-    call = _call("normal", generator)
-    return F.normal(shape, kind, *call, float(mean), float(std), device=device)
+    given = (mean if kind.is_complex else float(mean), float(std))
+    return _draw("normal", shape, kind, _call("normal", generator), given, device)
 
 
 def _around(mean: Any, std: Any, tensors: list[Tensor], generator: Generator | None) -> Tensor:
     """Noise * std + mean, in the dtype of the first tensor."""
     kind = _floating("normal", tensors[0].dtype)
     shape = tuple((tensors[0] if len(tensors) == 1 else F.add(*tensors)).shape)
-    noise = F.normal(shape, kind, *_call("normal", generator), device=tensors[0].device)
-    mean, std = (t.detach() if isinstance(t, Tensor) else float(t) for t in (mean, std))
+    noise = _draw("normal", shape, kind, _call("normal", generator), (), tensors[0].device)
+    mean, std = (t.detach() if isinstance(t, Tensor) else t for t in (mean, std))
     return F.cast(F.add(F.mul(noise, std), mean), kind)
 
 
@@ -257,7 +274,7 @@ def _filler(op: str, floating: bool = True) -> Callable[..., Any]:
             kind = _floating(name, self.dtype) if floating else self.dtype
             given = attributes(self, *args, **kwargs)
             call = _call(name, generator)
-            draws = getattr(F, op)(tuple(self.shape), kind, *call, *given, device=self.device)
+            draws = _draw(op, tuple(self.shape), kind, call, given, self.device)
             return write_back(self, F.exp(draws) if name == "log_normal_" else draws, name)
 
         return named(method, name, "m", attributes.__doc__ or "")
@@ -296,9 +313,9 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0) -> tuple[float, 
 @_filler("normal")
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0) -> tuple[float, ...]:
     """Fill with normal numbers of the given mean and standard deviation."""
-    mean, std = _number("normal_", "mean", mean), _number("normal_", "std", std)
+    std = _number("normal_", "std", std)
     _check_deviation(std)
-    return mean, std
+    return mean if self.dtype.is_complex else _number("normal_", "mean", mean), std
 
 
 @_filler("exponential")

@@ -109,10 +109,10 @@ def _silu_grad(xp: Any, grad: Array, input: Array) -> Array:
 
 # fmt: off
 floating("silu", "`input * sigmoid(input)`.", lambda xp, input: input / (1.0 + xp.exp(-input)),
-    lambda F, g, input: F.silu_grad(g, input), public="")
+    lambda F, g, input: F.silu_grad(g, input), complex="holomorphic", public="")
 floating("silu_grad", "`grad` times the slope of silu at `input`.",
     lambda xp, grad, input: _silu_grad(xp, grad, input),
-    lambda F, g, input: F.silu_grad(g, input), _silu_curve, public="")
+    lambda F, g, input: F.silu_grad(g, input), _silu_curve, complex="holomorphic", public="")
 # fmt: on
 
 _TANH_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715

@@ -19,6 +19,8 @@ def empty(xp: Any, size: tuple[int, ...], dtype: Dtype) -> Array:
 @op(kind="create")
 def full(xp: Any, size: tuple[int, ...], fill_value: Any, dtype: Dtype) -> Array:
     """Every element `fill_value`."""
+    if isinstance(fill_value, complex) and not dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
     return xp.full(size, xp.asarray(fill_value).astype(dtype.numpy))
 
 

@@ -186,8 +186,22 @@ precise("reciprocal", "`1 / input`.", lambda xp, input: xp.true_divide(1.0, inpu
 floating("hypot", "`sqrt(input**2 + other**2)` without overflow.",
     lambda xp, input, other: xp.hypot(input, other),
     lambda g, input, out: g * (input / out), lambda g, other, out: g * (other / out))
+# fmt: on
+
 
 # ---- exponentials and logarithms
+
+
+def log_add_exp(xp: Any, input: Any, other: Any) -> Any:
+    """`log(exp(input) + exp(other))` of arrays; of complex ones, the larger real part leads."""
+    if input.dtype.kind != "c":
+        return xp.logaddexp(input, other)
+    first = input.real >= other.real
+    high, low = xp.where(first, input, other), xp.where(first, other, input)
+    return high + xp.log1p(xp.exp(low - high))
+
+
+# fmt: off
 
 precise("exp", "Powers of e: `e ** input`.", lambda xp, input: xp.exp(input),
     lambda g, out: g * out, onnx="Exp")
@@ -203,8 +217,8 @@ precise("log10", "The logarithm to base 10.", lambda xp, input: xp.log10(input),
     lambda g, input: g / (input * math.log(10)), domain=_POSITIVE)
 precise("log1p", "`log(1 + input)`, exact near 0.", lambda xp, input: xp.log1p(input),
     lambda g, input: g / (input + 1.0), domain=[(-0.9, None)], aliases=("special.log1p",))
-floating("logaddexp", "`log(exp(input) + exp(other))` without overflow.",
-    lambda xp, input, other: xp.logaddexp(input, other),
+analytic("logaddexp", "`log(exp(input) + exp(other))` without overflow.",
+    lambda xp, input, other: log_add_exp(xp, input, other),
     lambda F, g, input, other: g * F.sigmoid(input - other),
     lambda F, g, input, other: g * F.sigmoid(other - input))
 # fmt: on

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from .._errors import wrap_dim
+from .pointwise import is_complex, log_add_exp
 from .table import Array, op
 
 Dims: TypeAlias = int | Sequence[int] | None
@@ -130,13 +131,16 @@ def _prod_vjp(F: Any, g: Any, input: Any, dim: int, keepdim: bool) -> Any:
 prod.vjp(input=_prod_vjp)
 
 
-@op(kind="reduce", dtypes="float", onnx="ReduceLogSumExp", aliases=("special.logsumexp",))
+@op(
+    kind="reduce", dtypes="float", complex="holomorphic", onnx="ReduceLogSumExp",
+    aliases=("special.logsumexp",),
+)  # fmt: skip
 def logsumexp(xp: Any, input: Array, dim: Any, keepdim: bool = False) -> Array:
     """`log(sum(exp(input)))` over `dim` without overflow."""
     axis = axes(dim, input.ndim)
     if not count(input.shape, dim):
         return xp.log(input.sum(axis=axis, keepdims=keepdim))
-    top = input.max(axis=axis, keepdims=True)
+    top = (input.real if input.dtype.kind == "c" else input).max(axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0)
     total = xp.log(xp.exp(input - top).sum(axis=axis, keepdims=True)) + top
     return total if keepdim else total.reshape(input.sum(axis=axis).shape)
@@ -389,16 +393,17 @@ def _scan_vjp(
 linear_scan.vjp_joint(_scan_vjp)
 
 
-@op(kind="reduce", dtypes="float")
+@op(kind="reduce", dtypes="float", complex="holomorphic")
 def logcumsumexp(xp: Any, input: Array, dim: int) -> Array:
     """The running `log(sum(exp(input)))` along `dim` without overflow."""
-    return _scan(lambda far, near: (xp.logaddexp(near[0], far[0]),), (input,), dim)[0]
+    return _scan(lambda far, near: (log_add_exp(xp, near[0], far[0]),), (input,), dim)[0]
 
 
 def _logcumsumexp_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
     if not input.shape:
         return g
-    decay = F.exp(F.minimum(F.sub(out, _moved(F, out, dim, -1)), 0.0))
+    decay = F.sub(out, _moved(F, out, dim, -1))
+    decay = F.exp(decay if is_complex(out) else F.minimum(decay, 0.0))
     own = F.sub(input, out)
     own, decay = (F.where(F.isnan(v), 0.0, v) for v in (own, decay))
     return F.mul(F.exp(own), F.linear_scan(decay, g, dim, True))

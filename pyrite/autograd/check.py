@@ -1,4 +1,8 @@
-"""Checks of derivatives against finite differences: `gradcheck` and `gradgradcheck`."""
+"""Checks of derivatives against finite differences: `gradcheck` and `gradgradcheck`.
+
+A complex tensor counts as a real one of twice as many elements, its real and imaginary parts: by
+torch's convention the gradient of a real loss then holds the derivatives in both.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .._dtypes import float64
+from .._dtypes import complex128, float64
 from .._tensor import F, Tensor
 from . import modes
 from .engine import grad
@@ -17,7 +21,7 @@ class GradcheckError(RuntimeError):
     """A derivative differs from the finite differences."""
 
 
-Jacobian = list[list[float]]  # rows: elements of the input; columns: elements of the output
+Jacobian = list[list[float]]  # rows: real numbers of the input; columns: those of the output
 
 
 def gradcheck(
@@ -29,7 +33,7 @@ def gradcheck(
 
     Args:
         func: takes tensors, returns a tensor or several.
-        inputs: those that need gradients should be float64.
+        inputs: those that need gradients should be float64 or complex128.
         eps: the step of the differences.
         atol: largest absolute difference of two entries of the Jacobians.
         rtol: largest difference relative to the numerical entry, added to `atol`.
@@ -77,7 +81,7 @@ class _Check:
             )
         for i in self.wanted:
             x = self.inputs[i]
-            if x.dtype is not float64:
+            if x.dtype not in (float64, complex128):
                 warnings.warn(
                     f"Input #{i} requires gradient and is not a double precision floating point, "
                     f"but {x.dtype}: finite differences are likely to be too coarse.",
@@ -115,8 +119,8 @@ class _Check:
 
         `needed`: those of the outputs that need gradients, or of the others.
         """
-        array = self.inputs[i].array
-        for index in _indices(self.inputs[i]):
+        array = _reals(self.inputs[i])
+        for index in _indices(array):
             before = array[index].copy()
             results = []
             for step in steps:
@@ -131,11 +135,11 @@ class _Check:
 
     def analytical(self, output: Tensor) -> list[Jacobian]:
         """One Jacobian per input, a column per backward pass."""
-        sizes = [self.inputs[i].array.size for i in self.wanted]
+        sizes = [_reals(self.inputs[i]).size for i in self.wanted]
         jacobians: list[Jacobian] = [[[] for _ in range(n)] for n in sizes]
-        for index in _indices(output):
+        for index in _indices(_reals(output)):
             seed = _zeros(output)
-            seed.array[index] = 1
+            _reals(seed)[index] = 1
             for at, g in enumerate(self.gradients([output], [seed])):
                 self.check_gradient(self.wanted[at], g)
                 column = [0.0] * sizes[at] if g is None else _flat(g)
@@ -199,7 +203,7 @@ class _Check:
             seeds = [seed if o is output else _zeros(o) for o in outputs]
             alone, full = self.gradients([output], [seed]), self.gradients(outputs, seeds)
             for i, a, b in zip(self.wanted, alone, full, strict=True):
-                zeros = [0.0] * self.inputs[i].array.size
+                zeros = [0.0] * _reals(self.inputs[i]).size
                 a, b = (zeros if g is None else _flat(g) for g in (a, b))
                 if not all(_close(x, y, self.atol, self.rtol) for x, y in zip(a, b)):
                     raise GradcheckError(
@@ -280,14 +284,22 @@ def _tensors(result: Any) -> list[Tensor]:
     return [o for o in several if isinstance(o, Tensor)]
 
 
-def _indices(tensor: Tensor) -> Iterator[tuple[int, ...]]:
-    return itertools.product(*map(range, tensor.shape))
+def _reals(tensor: Tensor) -> Any:
+    """The elements as a raw array of real numbers in the same memory."""
+    if not tensor.dtype.is_complex:
+        return tensor.array
+    with modes.no_grad():
+        return F.view_as_real(tensor.detach()).array
+
+
+def _indices(array: Any) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*map(range, array.shape))
 
 
 def _flat(tensor: Tensor) -> list[float]:
     """The elements in order, as Python numbers."""
     with modes.no_grad():
-        return F.reshape(tensor.detach(), (-1,)).tolist()
+        return F.reshape(Tensor(_reals(tensor)), (-1,)).tolist()
 
 
 def _zeros(tensor: Tensor) -> Tensor:
@@ -298,8 +310,9 @@ def _zeros(tensor: Tensor) -> Tensor:
 def _varied(tensor: Tensor) -> Tensor:
     """Fixed values between -1 and 1 without a pattern."""
     out = _zeros(tensor)
-    for k, index in enumerate(_indices(tensor)):
-        out.array[index] = (k * 0.6180339887498949 + 0.3) % 2.0 - 1.0
+    numbers = _reals(out)
+    for k, index in enumerate(_indices(numbers)):
+        numbers[index] = (k * 0.6180339887498949 + 0.3) % 2.0 - 1.0
     return out
 
 

@@ -23,6 +23,8 @@ def from_data(data: Any, kind: dtype | None, copy: bool) -> np.ndarray[Any, Any]
         array = _from_sequence(data)
         if kind is None:
             kind = _python_dtype(array, data)
+        elif array.dtype.kind == "c" and not kind.is_complex:
+            raise TypeError(f"complex numbers cannot be converted to {kind}; take the real parts")
     if kind is not None and array.dtype != kind.numpy:
         with np.errstate(all="ignore"):
             return array.astype(kind.numpy)
