@@ -266,8 +266,16 @@ _UNARY: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
     "frac": ("fmi", lambda input: F.sub(input, F.trunc(input)), "The fraction, with its sign."),
     "deg2rad": ("fmi", lambda input: F.mul(input, math.pi / 180), "Degrees to radians."),
     "rad2deg": ("fmi", lambda input: F.mul(input, 180 / math.pi), "Radians to degrees."),
-    "isposinf": ("fm", lambda input: F.logical_and(F.isinf(input), F.gt(input, 0)), "Where an element is infinity."),
-    "isneginf": ("fm", lambda input: F.logical_and(F.isinf(input), F.lt(input, 0)), "Where an element is -infinity."),
+    "isposinf": (
+        "fm",
+        lambda input: F.logical_and(F.isinf(input), F.gt(input, 0)),
+        "Where an element is infinity.",
+    ),
+    "isneginf": (
+        "fm",
+        lambda input: F.logical_and(F.isinf(input), F.lt(input, 0)),
+        "Where an element is -infinity.",
+    ),
 }
 for _name, (_public, _function, _doc) in _UNARY.items():
     named(_function, _name, _public, _doc, out=True)

@@ -2,6 +2,6 @@
 
 from . import (
     activation, compare, complex, conv, create, embedding, index, linalg, loss, norm, optim,
-    pointwise, pool, random, reduce, shape, softmax, sort, special,
+    pointwise, pool, random, reduce, rnn, shape, softmax, sort, special,
 )  # fmt: skip
 from .table import TABLE as TABLE
