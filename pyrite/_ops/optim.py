@@ -39,6 +39,15 @@ def _gradient(param: Array, grad: Array, weight_decay: float, maximize: bool) ->
     return grad + weight_decay * param if weight_decay else grad
 
 
+def _decayed(
+    param: Array, grad: Array, lr: float, weight_decay: float, decoupled: bool, maximize: bool
+) -> Array:
+    """The gradient with its L2 penalty, after the parameter shrank if the decay is decoupled."""
+    if decoupled and weight_decay:
+        param *= 1 - lr * weight_decay
+    return _gradient(param, grad, 0 if decoupled else weight_decay, maximize)
+
+
 def _average(mean: Array, value: Array, weight: float) -> None:
     """`mean += weight * (value - mean)`."""
     change = value - mean
@@ -88,9 +97,7 @@ def adam_step(
     size, root = lr / (1 - beta1**step), sqrt(1 - beta2**step)
 
     def rule(p: Array, g: Array, mean: Array, square: Array, top: Array) -> None:
-        if decoupled and weight_decay:
-            p *= 1 - lr * weight_decay
-        g = _gradient(p, g, 0 if decoupled else weight_decay, maximize)
+        g = _decayed(p, g, lr, weight_decay, decoupled, maximize)
         _average(mean, g, 1 - beta1)
         _average_square(square, g, beta2)
         if amsgrad:
@@ -130,3 +137,129 @@ def rmsprop_step(
             p -= xp.divide(lr * g, spread, out=spread)
 
     _each(rule, params, grads, square_avgs, momentum_buffers or (), grad_avgs or ())
+
+
+@op(kind="update", outputs=("params", "square_avgs", "acc_deltas"), public="")
+def adadelta_step(
+    xp: Any, params: Arrays, grads: Arrays, square_avgs: Arrays, acc_deltas: Arrays, lr: float,
+    rho: float, eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    """Adadelta (Zeiler, 2012)."""
+
+    def rule(p: Array, g: Array, square: Array, change: Array) -> None:
+        g = _gradient(p, g, weight_decay, maximize)
+        _average_square(square, g, rho)
+        delta = xp.sqrt(change + eps) / xp.sqrt(square + eps) * g
+        _average_square(change, delta, rho)
+        p -= lr * delta
+
+    _each(rule, params, grads, square_avgs, acc_deltas)
+
+
+@op(kind="update", outputs=("params", "sums"), public="")
+def adagrad_step(
+    xp: Any, params: Arrays, grads: Arrays, sums: Arrays, lr: float, lr_decay: float,
+    weight_decay: float, eps: float, maximize: bool, step: int,
+) -> None:  # fmt: skip
+    """Adagrad (Duchi et al., 2011); `step` from 1."""
+    size = lr / (1 + (step - 1) * lr_decay)
+
+    def rule(p: Array, g: Array, total: Array) -> None:
+        g = _gradient(p, g, weight_decay, maximize)
+        total += g * g
+        p -= size * g / (xp.sqrt(total) + eps)
+
+    _each(rule, params, grads, sums)
+
+
+@op(kind="update", outputs=("params", "exp_avgs", "exp_infs"), public="")
+def adamax_step(
+    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_infs: Arrays, lr: float,
+    beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool, step: int,
+) -> None:  # fmt: skip
+    """Adamax, Adam by the largest gradient (Kingma & Ba, 2015); `step` from 1."""
+    size = lr / (1 - beta1**step)
+
+    def rule(p: Array, g: Array, mean: Array, top: Array) -> None:
+        g = _gradient(p, g, weight_decay, maximize)
+        _average(mean, g, 1 - beta1)
+        xp.maximum(top * beta2, abs(g) + eps, out=top)
+        p -= size * mean / top
+
+    _each(rule, params, grads, exp_avgs, exp_infs)
+
+
+@op(kind="update", outputs=("params", "axs"), public="")
+def asgd_step(
+    xp: Any, params: Arrays, grads: Arrays, axs: Arrays, eta: float, mu: float, lambd: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    """Averaged SGD (Polyak & Juditsky, 1992): a step of size `eta`, averaged with weight `mu`."""
+
+    def rule(p: Array, g: Array, mean: Array) -> None:
+        g = _gradient(p, g, weight_decay, maximize)
+        p *= 1 - lambd * eta
+        p -= eta * g
+        _average(mean, p, mu)
+
+    _each(rule, params, grads, axs)
+
+
+@op(kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs"), public="")
+def nadam_step(
+    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays, lr: float,
+    beta1: float, beta2: float, eps: float, weight_decay: float, decoupled_weight_decay: bool,
+    maximize: bool, step: int, mu: float, mu_next: float, mu_product: float,
+) -> None:  # fmt: skip
+    """Adam with Nesterov's momentum (Dozat, 2016), whose momenta are `mu`; `step` from 1."""
+    now, later = lr * (1 - mu) / (1 - mu_product), lr * mu_next / (1 - mu_product * mu_next)
+
+    def rule(p: Array, g: Array, mean: Array, square: Array) -> None:
+        g = _decayed(p, g, lr, weight_decay, decoupled_weight_decay, maximize)
+        _average(mean, g, 1 - beta1)
+        _average_square(square, g, beta2)
+        p -= (now * g + later * mean) / (xp.sqrt(square / (1 - beta2**step)) + eps)
+
+    _each(rule, params, grads, exp_avgs, exp_avg_sqs)
+
+
+@op(kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs"), public="")
+def radam_step(
+    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays, lr: float,
+    beta1: float, beta2: float, eps: float, weight_decay: float, decoupled_weight_decay: bool,
+    maximize: bool, step: int,
+) -> None:  # fmt: skip
+    """Rectified Adam (Liu et al., 2020); `step` from 1."""
+    most = 2 / (1 - beta2) - 1
+    length = most - 2 * step * beta2**step / (1 - beta2**step)
+    size, factor = lr / (1 - beta1**step), 0.0
+    if length > 5:
+        rect = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
+        factor = sqrt(rect * (1 - beta2**step))
+
+    def rule(p: Array, g: Array, mean: Array, square: Array) -> None:
+        g = _decayed(p, g, lr, weight_decay, decoupled_weight_decay, maximize)
+        _average(mean, g, 1 - beta1)
+        _average_square(square, g, beta2)
+        p -= size * mean * (factor / (xp.sqrt(square) + eps) if factor else 1.0)
+
+    _each(rule, params, grads, exp_avgs, exp_avg_sqs)
+
+
+@op(kind="update", outputs=("params", "prevs", "step_sizes"), public="")
+def rprop_step(
+    xp: Any, params: Arrays, grads: Arrays, prevs: Arrays, step_sizes: Arrays, shrink: float,
+    grow: float, least: float, most: float, maximize: bool,
+) -> None:  # fmt: skip
+    """Resilient backpropagation (Riedmiller & Braun, 1993)."""
+
+    def rule(p: Array, g: Array, prev: Array, size: Array) -> None:
+        g = _gradient(p, g, 0, maximize)
+        turn = g * prev
+        size *= xp.where(turn > 0, grow, xp.where(turn < 0, shrink, 1.0)).astype(size.dtype)
+        xp.clip(size, least, most, out=size)
+        g = xp.where(turn < 0, 0, g).astype(p.dtype)
+        p -= xp.sign(g) * size
+        prev[...] = g
+
+    _each(rule, params, grads, prevs, step_sizes)

@@ -49,11 +49,19 @@ def zeros(param: Tensor, *names: str) -> dict[str, Tensor]:
         return {name: F.zeros_like(param) for name in names}
 
 
-_NOT_NEGATIVE = ("eps", "momentum", "weight_decay", "alpha")
+_NOT_NEGATIVE = (
+    "eps", "momentum", "weight_decay", "alpha", "lr_decay", "initial_accumulator_value",
+    "momentum_decay",
+)  # fmt: skip
 
 
 def checked(**options: Any) -> dict[str, Any]:
-    """The options of a rule; ValueError or RuntimeError, in torch's words, for a bad one."""
+    """The options of a rule; ValueError or RuntimeError, in torch's words, for a bad one.
+
+    A constructor may hand over its `locals()`.
+    """
+    for name in ("self", "params", "__class__"):
+        options.pop(name, None)
     lr = options["lr"]
     if isinstance(lr, Tensor) and lr.array.size != 1:
         raise ValueError(f"Tensor lr must be 1-element, got shape {list(lr.shape)}")
@@ -64,6 +72,8 @@ def checked(**options: Any) -> dict[str, Any]:
         if not float(value) >= 0.0:
             name = "epsilon" if name == "eps" else name
             raise ValueError(f"Invalid {name} value: {value} (expected >= 0)")
+    if "betas" in options:
+        options["betas"] = _checked_betas(options["betas"])
     fused = options.get("fused")
     if fused and options["differentiable"]:
         raise RuntimeError("`fused` does not support `differentiable`")
@@ -75,3 +85,15 @@ def checked(**options: Any) -> dict[str, Any]:
             "write the update with tensor operations to differentiate through it"
         )
     return options
+
+
+def _checked_betas(betas: Any) -> tuple[float, float]:
+    for i, beta in enumerate(betas):
+        if isinstance(beta, Tensor) and beta.array.size != 1:
+            raise ValueError(f"Tensor betas[{i}] must be 1-element, got shape {list(beta.shape)}")
+        if not 0.0 <= float(beta) < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected in [0, 1))")
+    first, second = betas
+    if isinstance(first, Tensor) != isinstance(second, Tensor):
+        raise ValueError("betas must be either both floats or both Tensors")
+    return float(first), float(second)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._tensor import F, Tensor
-from ._state import checked, count_step, counter, zeros
-from .optimizer import Group, Optimizer, Params, State
+from .._tensor import Tensor
+from ._rule import Rule
+from ._state import checked
+from .optimizer import Group, Params, State
 
 
-class Adam(Optimizer):
+class Adam(Rule):
     """Adam (Kingma & Ba, 2015; amsgrad: Reddi et al., 2018), as in PyTorch.
 
     Each step t: `g += weight_decay * p`; `m = beta1 * m + (1 - beta1) * g`;
@@ -28,6 +29,8 @@ class Adam(Optimizer):
         decoupled_weight_decay: shrink the parameter instead of adding to the gradient (AdamW).
     """
 
+    rule = "adam_step"
+
     def __init__(
         self, params: Params, lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999), eps: float = 1e-8,
@@ -40,42 +43,18 @@ class Adam(Optimizer):
                 raise ValueError(
                     f"{name} as a Tensor is not supported for capturable=False and foreach=True"
                 )
-        options = checked(
+        super().__init__(params, checked(
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
             maximize=maximize, foreach=foreach, capturable=capturable,
             differentiable=differentiable, fused=fused,
             decoupled_weight_decay=decoupled_weight_decay,
-        )  # fmt: skip
-        super().__init__(params, {**options, "betas": _checked_betas(betas)})
+        ))  # fmt: skip
 
-    def _new_state(self, group: Group, param: Tensor) -> State:
-        largest = ["max_exp_avg_sq"] if group["amsgrad"] else []
-        return {"step": counter(), **zeros(param, "exp_avg", "exp_avg_sq", *largest)}
+    def _names(self, group: Group) -> list[str]:
+        return super()._names(group)[: 3 if group["amsgrad"] else 2]
 
-    def _update(
-        self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]
-    ) -> None:
-        step = count_step(states)
-        beta1, beta2 = group["betas"]
-        F.adam_step(
-            params, grads, [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states],
-            [s["max_exp_avg_sq"] for s in states] if group["amsgrad"] else [],
-            group["lr"], beta1, beta2, group["eps"], group["weight_decay"],
-            group["decoupled_weight_decay"], group["amsgrad"],
-            group["maximize"], step,
-        )  # fmt: skip
-
-
-def _checked_betas(betas: Any) -> tuple[float, float]:
-    for i, beta in enumerate(betas):
-        if isinstance(beta, Tensor) and beta.array.size != 1:
-            raise ValueError(f"Tensor betas[{i}] must be 1-element, got shape {list(beta.shape)}")
-        if not 0.0 <= float(beta) < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected in [0, 1))")
-    first, second = betas
-    if isinstance(first, Tensor) != isinstance(second, Tensor):
-        raise ValueError("betas must be either both floats or both Tensors")
-    return float(first), float(second)
+    def _facts(self, group: Group, step: int, states: list[State]) -> dict[str, Any]:
+        return {"decoupled": group["decoupled_weight_decay"]}
 
 
 class AdamW(Adam):

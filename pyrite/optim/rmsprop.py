@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .._tensor import F, Tensor
-from ._state import checked, count_step, counter, zeros
-from .optimizer import Group, Optimizer, Params, State
+from .._tensor import Tensor
+from ._rule import Rule
+from ._state import checked
+from .optimizer import Group, Params
 
 
-class RMSprop(Optimizer):
+class RMSprop(Rule):
     """RMSprop (Hinton, 2012; centered: Graves, 2013), as in PyTorch.
 
     Each step: `g += weight_decay * p`; `v = alpha * v + (1 - alpha) * g**2`; centered also
@@ -26,6 +27,8 @@ class RMSprop(Optimizer):
         maximize: ascend instead.
     """
 
+    rule = "rmsprop_step"
+
     def __init__(
         self, params: Params, lr: float | Tensor = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
         weight_decay: float = 0, momentum: float = 0, centered: bool = False,
@@ -38,20 +41,6 @@ class RMSprop(Optimizer):
             differentiable=differentiable,
         ))  # fmt: skip
 
-    def _new_state(self, group: Group, param: Tensor) -> State:
-        used = {"momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
-        names = [name for name in used if used[name]]
-        return {"step": counter(), **zeros(param, "square_avg", *names)}
-
-    def _update(
-        self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]
-    ) -> None:
-        count_step(states)
-        momentum, centered = group["momentum"], group["centered"]
-        F.rmsprop_step(
-            params, grads, [s["square_avg"] for s in states],
-            [s["momentum_buffer"] for s in states] if momentum else [],
-            [s["grad_avg"] for s in states] if centered else [],
-            group["lr"], group["alpha"], group["eps"], group["weight_decay"], momentum,
-            centered, group["maximize"],
-        )  # fmt: skip
+    def _names(self, group: Group) -> list[str]:
+        square, buffer, mean = super()._names(group)
+        return [square, *[buffer] * (group["momentum"] > 0), *[mean] * group["centered"]]
