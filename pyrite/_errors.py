@@ -15,6 +15,10 @@ class OutOfMemoryError(RuntimeError):
     """A device has too little free memory for an allocation."""
 
 
+class LinAlgError(RuntimeError):
+    """A matrix is singular, not positive-definite, or an iteration did not converge."""
+
+
 def describe(value: Any) -> str:
     """A short description of an argument: `float32[3, 8]` for arrays, the value otherwise."""
     shape, kind = getattr(value, "shape", None), getattr(value, "dtype", None)

@@ -5,6 +5,6 @@ from ._register import composite as composite
 
 from . import (
     activation, arrange, attention, classification, complex, conv, convert, create, dropout, einsum,
-    embedding, index, linalg, loss, norm, pointwise, pool, random, reduce, rnn, scatter, shape,
-    softmax, sort, special, write,
+    embedding, factor, index, linalg, loss, matrix, norm, pointwise, pool, random, reduce, rnn,
+    scatter, shape, softmax, sort, special, write,
 )  # fmt: skip

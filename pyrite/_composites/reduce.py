@@ -181,18 +181,6 @@ def vector_norm(
     return F.vector_norm(x if dtype is None else F.cast(x, dtype), ord, dim, keepdim)
 
 
-@composite(out=True)
-def norm(
-    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False,
-    dtype: dtype_ | None = None,
-) -> Tensor:  # fmt: skip
-    """The vector norm of order `p` over `dim`; "fro" is 2. ValueError for another word."""
-    order = 2.0 if p is None or p == "fro" else p
-    if isinstance(order, str):
-        raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
-    return vector_norm(input, order, dim, keepdim, dtype=dtype)
-
-
 @composite()
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of order `p` of `input - other`."""

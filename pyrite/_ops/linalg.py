@@ -40,7 +40,7 @@ def matmul(xp: Any, input: Array, other: Array) -> Array:
     return xp.matmul(input, other)
 
 
-def _transposed(F: Any, x: Any) -> Any:
+def transposed(F: Any, x: Any) -> Any:
     n = x.ndim
     return F.permute(x, (*range(n - 2), n - 1, n - 2))
 
@@ -54,7 +54,7 @@ def _matmul_input(F: Any, g: Any, other: Any, input_shape: tuple[int, ...]) -> A
         return F.mul(_column(F, g), other)
     if len(input_shape) == 1:
         return F.reshape(F.matmul(other, _column(F, g)), (*g.shape[:-1], -1))
-    return F.linear(g, other) if other.ndim == 2 else F.matmul(g, _transposed(F, other))
+    return F.linear(g, other) if other.ndim == 2 else F.matmul(g, transposed(F, other))
 
 
 def _matmul_other(F: Any, g: Any, input: Any, other_shape: tuple[int, ...]) -> Any:
@@ -64,7 +64,7 @@ def _matmul_other(F: Any, g: Any, input: Any, other_shape: tuple[int, ...]) -> A
         return F.mul(_column(F, input), F.reshape(g, (*g.shape[:-1], 1, g.shape[-1])))
     if len(other_shape) == 2:
         return F.linear_grad_weight(input, g)
-    return F.matmul(_transposed(F, input), g)
+    return F.matmul(transposed(F, input), g)
 
 
 matmul.vjp(input=_matmul_input, other=_matmul_other)
