@@ -361,7 +361,7 @@ def test_derivatives_numerically(name: str, sample: Sample) -> None:
         pytest.skip("checked against torch")
     operands = [a for a in _leaves([*sample.args, *sample.kwargs.values()]) if isinstance(a, A)]
     numbers = [a for a in sample.args if isinstance(a, float)]
-    chosen = any(a.values is not None and a.kind == "float" for a in operands)
+    chosen = any(a.values is not None and a.kind in FLOATING for a in operands)
     if chosen or not np.isfinite(numbers).all():
         pytest.skip("chosen values: kinks, ties, infinities")
     if callable(sample.torch) or name in BY_CONTRACT:

@@ -66,10 +66,10 @@ def _factor(xp: Any, A: Any, pivots: Any, hermitian: bool) -> int:
 @op(outputs=("~LD", "~pivots", "~info"), public="", complex="written")
 def ldl_factor_ex(xp: Any, input: Array, hermitian: bool = False) -> Any:
     """L and block-diagonal D in one lower triangle; negative pivots mark blocks of two."""
-    low = xp.tril(batch(input))
-    LD = low + mT_array(xp, xp.tril(low, -1), hermitian)
-    if hermitian and LD.dtype.kind == "c":
-        LD.imag = xp.tril(LD.imag, -1) + xp.triu(LD.imag, 1)
+    A = batch(input)
+    low, own = xp.tril(A, -1), xp.diagonal(A, 0, 1, 2)[..., None]
+    own = (own.real if hermitian else own) * xp.eye(A.shape[-1], dtype=A.dtype)
+    LD = low + mT_array(xp, low, hermitian) + own
     pivots = xp.zeros(LD.shape[:-1], xp.int32)
     info = xp.zeros(LD.shape[:1], xp.int32)
     for i in range(LD.shape[0]):

@@ -50,6 +50,10 @@ def _diagonal_only(F: Any, g: Any, left: Any, right: Any) -> Any:
     return F.matmul(F.mul(left, _row(F, g)), right)
 
 
+def _skew(F: Any, x: Any) -> Any:
+    return F.sub(x, adjoint(F, x))
+
+
 # ---- eigenvalues of symmetric and Hermitian matrices
 
 
@@ -65,7 +69,7 @@ def _eigh_vjp(
     V = eigenvectors
     if g_eigenvectors is None:
         return _diagonal_only(F, g_eigenvalues, V, adjoint(F, V))
-    inner = F.matmul(adjoint(F, V), g_eigenvectors)
+    inner = F.mul(_skew(F, F.matmul(adjoint(F, V), g_eigenvectors)), 0.5)
     eye = F.identity_like(V)
     inner = F.mul(F.div(inner, _gaps(F, eigenvalues, eye)), F.sub(1.0, eye))
     if g_eigenvalues is not None:
@@ -144,10 +148,6 @@ eigvals.vjp(A=_eigvals_vjp)
 def svd(xp: Any, A: Array, full_matrices: bool = False) -> Any:
     """`A = U @ diag(S) @ Vh`, S descending."""
     return tuple(_converged("svd", "singular values", xp, xp.linalg.svd, A, full_matrices))
-
-
-def _skew(F: Any, x: Any) -> Any:
-    return F.sub(x, adjoint(F, x))
 
 
 def _svd_inner(F: Any, turns: tuple[Any, Any], g_S: Any, S: Any, eye: Any) -> Any:
