@@ -99,12 +99,18 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     return out
 
 
-@composite(aliases=("linalg.inv",), out=True)
-def inverse(A: Tensor) -> Tensor:
+@composite(out=True)
+def inverse(input: Tensor) -> Tensor:
     """The inverse of square matrices; LinAlgError where one is singular."""
-    out = inv_ex(A)
+    out = inv_ex(input)
     check_info("linalg.inv", out.info, _NO_INVERSE)
     return out.inverse
+
+
+@composite("", aliases=("linalg.inv",), out=True, name="linalg_inv")
+def linalg_inv(A: Tensor) -> Tensor:
+    """The inverse of square matrices; LinAlgError where one is singular."""
+    return inverse(A)
 
 
 @composite("", aliases=("linalg.solve_ex",), out=True)
@@ -187,18 +193,19 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
 
 
 @composite(out=True)
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
-    """X of `A @ X = B` from the Cholesky factor of A."""
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
+    """X of `A @ X = input` from the Cholesky factor of A, `input2`."""
+    B, L = input, input2
     check_system("cholesky_solve", L, B)
     low, high = (adjoint(L), L) if upper else (L, adjoint(L))
     return F.solve_triangular(high, F.solve_triangular(low, B, False), True)
 
 
 @composite(out=True)
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A from its Cholesky factor."""
-    check_matrix("cholesky_inverse", L, square=True)
-    return cholesky_solve(F.identity_like(L), L, upper)
+    check_matrix("cholesky_inverse", input, square=True)
+    return cholesky_solve(F.identity_like(input), input, upper)
 
 
 # ---- LU
@@ -280,9 +287,9 @@ def linalg_lu_solve(
 
 
 @composite(out=True)
-def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """`linalg.lu_solve` with the arguments in the older order."""
-    return linalg_lu_solve(LU_data, LU_pivots, b)
+    return linalg_lu_solve(LU_data, LU_pivots, input)
 
 
 # ---- LDL

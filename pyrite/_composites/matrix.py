@@ -26,34 +26,46 @@ LSTSQ = result_type("linalg_lstsq", "solution", "residuals", "rank", "singular_v
 # ---- determinants and functions of a matrix
 
 
-@composite(aliases=("linalg.det",), out=True)
-def det(A: Tensor) -> Tensor:
+@composite("", aliases=("linalg.det",), out=True, name="linalg_det")
+def linalg_det(A: Tensor) -> Tensor:
     """The determinant of square matrices."""
     check_matrix("linalg.det", A, square=True)
     return F.det(A)
 
 
-@composite(aliases=("linalg.slogdet",), out=True)
-def slogdet(A: Tensor) -> Any:
+@composite()
+def det(input: Tensor) -> Tensor:
+    """The determinant of square matrices."""
+    return linalg_det(input)
+
+
+@composite("", aliases=("linalg.slogdet",), out=True, name="linalg_slogdet")
+def linalg_slogdet(A: Tensor) -> Any:
     """The determinant's sign (phase) and the logarithm of its size, without overflow."""
     check_matrix("linalg.slogdet", A, square=True)
     return F.slogdet(A)
 
 
+@composite(out=True)
+def slogdet(input: Tensor) -> Any:
+    """The determinant's sign (phase) and the logarithm of its size, without overflow."""
+    return linalg_slogdet(input)
+
+
 @composite()
-def logdet(A: Tensor) -> Tensor:
+def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant; NaN where that is negative."""
-    sign, size = slogdet(A)
-    if A.dtype.is_complex:
+    sign, size = slogdet(input)
+    if input.dtype.is_complex:
         return F.add(F.log(sign), size)
     return F.where(F.lt(sign, 0.0), math.nan, size)
 
 
 @composite(aliases=("linalg.matrix_exp",))
-def matrix_exp(A: Tensor) -> Tensor:
+def matrix_exp(input: Tensor) -> Tensor:
     """The matrix exponential of square matrices."""
-    check_matrix("linalg.matrix_exp", A, square=True, precise=False)
-    return F.matrix_exp(A)
+    check_matrix("linalg.matrix_exp", input, square=True, precise=False)
+    return F.matrix_exp(input)
 
 
 @composite(aliases=("linalg.matrix_power",), out=True)
