@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .._errors import LinAlgError
 from .._ops.factor import adjoint as _adjoint
 from .._ops.factor import part, permuted
 from .._ops.linalg import transposed
@@ -24,6 +23,26 @@ SOLVE_EX = result_type("linalg_solve_ex", "result", "info")
 INV_EX = result_type("linalg_inv_ex", "inverse", "info")
 
 # ---- checks
+
+# {0} stands for the place in a batch, {1} for what the factorisation reports of the matrix.
+_SINGULAR = "torch.linalg.solve: {0}The solver failed because the input matrix is singular."
+_NO_INVERSE = (
+    "linalg.inv: {0}The diagonal element {1} is zero, the inversion could not be completed because "
+    "the input matrix is singular."
+)
+_NOT_POSITIVE = (
+    "linalg.cholesky: {0}The factorization could not be completed because the input is not "
+    "positive-definite (the leading minor of order {1} is not positive-definite)."
+)
+_ZERO_PIVOT = (
+    "torch.linalg.lu_factor: {0}U[{1},{1}] is zero and using it on lu_solve would result in a "
+    "division by zero. If you still want to perform the factorization, consider calling "
+    "linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+)
+_ZERO_BLOCK = (
+    "torch.linalg.ldl_factor: {0}the factorization has a zero on the diagonal of D at {1}: the "
+    "matrix is singular."
+)
 
 
 def check_matrix(name: str, A: Tensor, square: bool = False, precise: bool = True) -> None:
@@ -69,24 +88,7 @@ def check_system(name: str, A: Tensor, B: Tensor, left: bool = True) -> None:
         )
 
 
-def check_info(name: str, info: Tensor, text: str, error: type[Exception] = LinAlgError) -> None:
-    """The error for the first matrix that failed; `{0}` in its text stands for the info."""
-    codes = F.reshape(info, (-1,)).tolist()
-    if not any(codes):
-        return
-    first = next(i for i, code in enumerate(codes) if code)
-    where = f"(Batch element {first}): " if info.ndim else ""
-    raise error(f"{name}: {where}{text.format(codes[first])}")
-
-
 # ---- systems
-
-
-_SINGULAR = "The solver failed because the input matrix is singular."
-_NO_INVERSE = (
-    "The diagonal element {0} is zero, the inversion could not be completed because the input "
-    "matrix is singular."
-)
 
 
 @composite("", aliases=("linalg.inv_ex",), out=True)
@@ -95,7 +97,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     check_matrix("linalg.inv", A, square=True)
     out = INV_EX(*F.inv_ex(A))
     if check_errors:
-        check_info("linalg.inv_ex", out.info, _NO_INVERSE)
+        F.check_info(out.info, _NO_INVERSE)
     return out
 
 
@@ -103,7 +105,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 def inverse(input: Tensor) -> Tensor:
     """The inverse of square matrices; LinAlgError where one is singular."""
     out = inv_ex(input)
-    check_info("linalg.inv", out.info, _NO_INVERSE)
+    F.check_info(out.info, _NO_INVERSE)
     return out.inverse
 
 
@@ -130,7 +132,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     X, info = F.solve_ex(A, right) if left else F.solve_ex(mT(A), mT(right))
     X = F.reshape(X, X.shape[:-1]) if vector else X if left else mT(X)
     if check_errors:
-        check_info("torch.linalg.solve_ex", info, _SINGULAR)
+        F.check_info(info, _SINGULAR)
     return SOLVE_EX(X, info)
 
 
@@ -138,7 +140,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X of `A @ X = B` (`X @ A = B` if not left); LinAlgError where a matrix is singular."""
     X, info = solve_ex(A, B, left=left)
-    check_info("torch.linalg.solve", info, _SINGULAR)
+    F.check_info(info, _SINGULAR)
     return X
 
 
@@ -168,11 +170,6 @@ def triangular_solve(
 
 # ---- Cholesky
 
-_NOT_POSITIVE = (
-    "The factorization could not be completed because the input is not positive-definite (the "
-    "leading minor of order {0} is not positive-definite)."
-)
-
 
 @composite("", aliases=("linalg.cholesky_ex",), out=True)
 def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
@@ -180,7 +177,7 @@ def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = Fals
     check_matrix("linalg.cholesky", input, square=True)
     L, info = F.cholesky_ex(adjoint(input) if upper else input)
     if check_errors:
-        check_info("linalg.cholesky_ex", info, _NOT_POSITIVE)
+        F.check_info(info, _NOT_POSITIVE)
     return CHOLESKY_EX(adjoint(L) if upper else L, info)
 
 
@@ -188,7 +185,7 @@ def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = Fals
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """L of `A = L @ L.mH`, its adjoint if upper; LinAlgError if A is not positive-definite."""
     L, info = cholesky_ex(input, upper=upper)
-    check_info("linalg.cholesky", info, _NOT_POSITIVE)
+    F.check_info(info, _NOT_POSITIVE)
     return L
 
 
@@ -217,22 +214,15 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     check_matrix("torch.lu_factor", A)
     out = F.lu_factor_ex(A, pivot)
     if check_errors:
-        check_info("torch.linalg.lu_factor_ex", out.info, _ZERO_PIVOT, RuntimeError)
+        F.check_info(out.info, _ZERO_PIVOT)
     return out
-
-
-_ZERO_PIVOT = (
-    "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If you still "
-    "want to perform the factorization, consider calling linalg.lu(A, pivot) or "
-    "linalg.lu_factor_ex(A, pivot)"
-)
 
 
 @composite("", aliases=("linalg.lu_factor",), out=True)
 def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """L and U in one matrix, and the row swaps (from 1); RuntimeError if a pivot is zero."""
     factor, pivots, info = lu_factor_ex(A, pivot=pivot)
-    check_info("torch.linalg.lu_factor", info, _ZERO_PIVOT, RuntimeError)
+    F.check_info(info, _ZERO_PIVOT)
     return LU_FACTOR(factor, pivots)
 
 
@@ -301,18 +291,15 @@ def ldl_factor_ex(input: Tensor, *, hermitian: bool = False, check_errors: bool 
     check_matrix("torch.linalg.ldl_factor_ex", input, square=True)
     out = F.ldl_factor_ex(input, hermitian)
     if check_errors:
-        check_info("torch.linalg.ldl_factor_ex", out.info, _ZERO_BLOCK)
+        F.check_info(out.info, _ZERO_BLOCK)
     return out
-
-
-_ZERO_BLOCK = "The factorization has a zero on the diagonal of D at {0}: the matrix is singular."
 
 
 @composite("", aliases=("linalg.ldl_factor",), out=True)
 def ldl_factor(input: Tensor, *, hermitian: bool = False) -> Any:
     """`linalg.ldl_factor_ex` without the info; LinAlgError for a singular matrix."""
     LD, pivots, info = ldl_factor_ex(input, hermitian=hermitian)
-    check_info("torch.linalg.ldl_factor", info, _ZERO_BLOCK)
+    F.check_info(info, _ZERO_BLOCK)
     return LDL_FACTOR(LD, pivots)
 
 

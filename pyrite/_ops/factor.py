@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from .._errors import LinAlgError
 from .linalg import transposed as mT
 from .pointwise import is_complex
 from .table import Array, op
@@ -44,6 +45,20 @@ def mT_array(xp: Any, x: Any, conjugate: bool = True) -> Any:
     return xp.conj(out) if conjugate and out.dtype.kind == "c" else out
 
 
+@op(kind="matrix", dtypes="any", outputs=("~out",))
+def check_info(xp: Any, info: Array, message: str) -> Array:
+    """The info; LinAlgError for the first matrix where it is not 0.
+
+    In the message `{0}` stands for which of a batch it is, `{1}` for its info.
+    """
+    codes = info.reshape(-1).tolist()
+    first = next((i for i, code in enumerate(codes) if code), None)
+    if first is not None:
+        where = f"(Batch element {first}): " if info.ndim else ""
+        raise LinAlgError(message.format(where, codes[first]))
+    return info
+
+
 # ---- triangular systems
 
 
@@ -61,7 +76,7 @@ def substitute(A: Any, X: Any, unit: bool) -> None:
     substitute(A[..., h:, h:], rest, unit)
 
 
-@op(public="", complex="holomorphic")
+@op(kind="matrix", complex="holomorphic")
 def solve_triangular(
     xp: Any, A: Array, B: Array, upper: bool, unitriangular: bool = False
 ) -> Array:
@@ -101,7 +116,7 @@ def _cholesky_columns(xp: Any, A: Any) -> Any:
     return L, info.astype(xp.int32)
 
 
-@op(outputs=("L", "~info"), public="", complex="written")
+@op(kind="matrix", outputs=("L", "~info"))
 def cholesky_ex(xp: Any, input: Array) -> Any:
     """L of `input = L @ L.mH`, from the lower triangle; info: 0, or the minor not positive."""
     try:
@@ -159,7 +174,7 @@ def _swap(xp: Any, LU: Any, pivots: Any, j: int) -> None:
     LU[:, j] = lifted
 
 
-@op(outputs=("LU", "~pivots", "~info"), public="", complex="holomorphic")
+@op(kind="matrix", outputs=("LU", "~pivots", "~info"), complex="holomorphic")
 def lu_factor_ex(xp: Any, input: Array, pivot: bool = True) -> Any:
     """L (without its unit diagonal) and U in one; row swaps, from 1; the first zero pivot or 0."""
     m, n = input.shape[-2:]
@@ -178,7 +193,7 @@ def lu_factor_ex(xp: Any, input: Array, pivot: bool = True) -> Any:
     )  # fmt: skip
 
 
-@op(public="")
+@op(kind="matrix")
 def pivots_to_rows(xp: Any, pivots: Array, n: int) -> Array:
     """The permutation of `n` rows that swaps (from 1) stand for: row i of the result was where."""
     swaps = batch(pivots, 1).astype(xp.int64) - 1
@@ -234,7 +249,7 @@ lu_factor_ex.vjp(input=_lu_vjp)
 # ---- QR
 
 
-@op(outputs=("Q", "R"), public="", complex="written")
+@op(kind="matrix", outputs=("Q", "R"))
 def qr(xp: Any, input: Array, complete: bool = False) -> Any:
     """Q with orthonormal columns and upper triangular R of a matrix with no fewer rows."""
     return tuple(xp.linalg.qr(input, "complete" if complete else "reduced"))
@@ -263,7 +278,7 @@ def _qr_vjp(F: Any, g_Q: Any, g_R: Any, Q: Any, R: Any) -> Any:
 qr.vjp(input=_qr_vjp)
 
 
-@op(outputs=("~a", "~tau"), public="", complex="written")
+@op(kind="matrix", outputs=("~a", "~tau"))
 def geqrf(xp: Any, input: Array) -> Any:
     """QR as LAPACK leaves it: R above, the reflections below the diagonal, and their scales."""
     h, tau = xp.linalg.qr(input, "raw")

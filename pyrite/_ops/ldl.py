@@ -63,7 +63,7 @@ def _factor(xp: Any, A: Any, pivots: Any, hermitian: bool) -> int:
     return info
 
 
-@op(outputs=("~LD", "~pivots", "~info"), public="", complex="written")
+@op(kind="matrix", outputs=("~LD", "~pivots", "~info"))
 def ldl_factor_ex(xp: Any, input: Array, hermitian: bool = False) -> Any:
     """L and block-diagonal D in one lower triangle; negative pivots mark blocks of two."""
     A = batch(input)

@@ -44,7 +44,7 @@ def _regular(xp: Any, A: Any, compute: Callable[[Any], Any]) -> Any:
     return xp.where(singular, xp.nan, result).astype(A.dtype), info
 
 
-@op(outputs=("inverse", "~info"), public="", complex="holomorphic")
+@op(kind="matrix", outputs=("inverse", "~info"), complex="holomorphic")
 def inv_ex(xp: Any, A: Array) -> Any:
     """The inverse; info: 0, or which pivot is zero."""
     return _regular(xp, A, xp.linalg.inv)
@@ -57,7 +57,7 @@ inv_ex.vjp(
 )
 
 
-@op(outputs=("result", "~info"), public="", complex="holomorphic")
+@op(kind="matrix", outputs=("result", "~info"), complex="holomorphic")
 def solve_ex(xp: Any, A: Array, B: Array) -> Any:
     """X of `A @ X = B`; info: 0, or which pivot is zero. Batches broadcast."""
     return _regular(xp, A, lambda a: xp.linalg.solve(a, B))
@@ -74,7 +74,7 @@ solve_ex.vjp_joint(_solve_grads)
 # ---- determinants
 
 
-@op(public="", complex="holomorphic")
+@op(kind="matrix", complex="holomorphic")
 def det(xp: Any, A: Array) -> Array:
     """The determinant."""
     return xp.asarray(xp.linalg.det(A)).astype(A.dtype)
@@ -83,7 +83,7 @@ def det(xp: Any, A: Array) -> Array:
 det.vjp(A=lambda F, g, A: F.mul(F.reshape(g, (*g.shape, 1, 1)), F.cofactor(A)))
 
 
-@op(public="", complex="holomorphic")
+@op(kind="matrix", complex="holomorphic")
 def cofactor(xp: Any, A: Array) -> Array:
     """The matrix of cofactors, which is the gradient of the determinant, singular or not.
 
@@ -124,7 +124,7 @@ def _cofactor_vjp(F: Any, g: Any, A: Any) -> Any:
 cofactor.vjp(A=_cofactor_vjp)
 
 
-@op(outputs=("sign", "logabsdet"), public="", complex="written")
+@op(kind="matrix", outputs=("sign", "logabsdet"))
 def slogdet(xp: Any, A: Array) -> Any:
     """The determinant's sign (or phase) and the logarithm of its size."""
     sign, size = xp.linalg.slogdet(A)
@@ -159,7 +159,7 @@ PADE = (
 REACH = 5.371920351148152
 
 
-@op(public="", complex="holomorphic")
+@op(kind="matrix", complex="holomorphic")
 def matrix_exp(xp: Any, input: Array) -> Array:
     """The exponential of a square matrix."""
     norm = xp.absolute(input).sum(axis=-2).max(axis=-1, initial=0.0)[..., None, None]

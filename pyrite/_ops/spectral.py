@@ -57,7 +57,7 @@ def _skew(F: Any, x: Any) -> Any:
 # ---- eigenvalues of symmetric and Hermitian matrices
 
 
-@op(outputs=("eigenvalues", "eigenvectors"), public="", complex="written")
+@op(kind="matrix", outputs=("eigenvalues", "eigenvectors"))
 def eigh(xp: Any, A: Array, UPLO: str = "L") -> Any:
     """Ascending real eigenvalues and the eigenvectors as columns, from one triangle."""
     return tuple(_converged("eigh", "eigenvalues", xp, xp.linalg.eigh, A, UPLO))
@@ -80,7 +80,7 @@ def _eigh_vjp(
 eigh.vjp(A=_eigh_vjp)
 
 
-@op(public="", complex="written")
+@op(kind="matrix")
 def eigvalsh(xp: Any, A: Array, UPLO: str = "L") -> Array:
     """Ascending real eigenvalues, from one triangle."""
     return _converged("eigh", "eigenvalues", xp, xp.linalg.eigvalsh, A, UPLO)
@@ -102,7 +102,7 @@ def _complex(xp: Any, x: Any) -> Any:
     return x.astype(xp.result_type(x.dtype, xp.complex64))
 
 
-@op(outputs=("eigenvalues", "eigenvectors"), public="", complex="written")
+@op(kind="matrix", outputs=("eigenvalues", "eigenvectors"))
 def eig(xp: Any, A: Array) -> Any:
     """Complex eigenvalues, and eigenvectors of length 1 as columns."""
     values, vectors = _converged("eig", "eigenvalues", xp, xp.linalg.eig, A)
@@ -126,7 +126,7 @@ def _eig_vjp(
     return F.solve_ex(Vh, F.matmul(inner, Vh))[0]
 
 
-@op(public="", complex="written")
+@op(kind="matrix")
 def eigvals(xp: Any, A: Array) -> Array:
     """Complex eigenvalues."""
     return _complex(xp, _converged("eig", "eigenvalues", xp, xp.linalg.eigvals, A))
@@ -144,7 +144,7 @@ eigvals.vjp(A=_eigvals_vjp)
 # ---- singular values
 
 
-@op(outputs=("U", "S", "Vh"), public="", complex="written")
+@op(kind="matrix", outputs=("U", "S", "Vh"))
 def svd(xp: Any, A: Array, full_matrices: bool = False) -> Any:
     """`A = U @ diag(S) @ Vh`, S descending."""
     return tuple(_converged("svd", "singular values", xp, xp.linalg.svd, A, full_matrices))
@@ -191,7 +191,7 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
 svd.vjp(A=_svd_vjp)
 
 
-@op(public="", complex="written")
+@op(kind="matrix")
 def svdvals(xp: Any, A: Array) -> Array:
     """Descending singular values."""
     return _converged("svd", "singular values", xp, partial(xp.linalg.svd, compute_uv=False), A)
@@ -263,7 +263,7 @@ def _pinv_grad(F: Any, g: Any, A: Any, P: Any) -> Any:
 pinv.vjp(A=lambda F, g, A, out: _pinv_grad(F, g, A, out))
 
 
-@op(outputs=("solution", "~rank", "~singular_values"), public="", complex="written")
+@op(kind="matrix", outputs=("solution", "~rank", "~singular_values"))
 def lstsq(xp: Any, A: Array, B: Array, rcond: float) -> Any:
     """X of least norm that minimises `A @ X - B`; singular values up to rcond count as 0."""
     U, S, Vh = svd.generic(xp, A)

@@ -25,6 +25,7 @@ KINDS = {
     "view": ("fm", "any", "written"),
     "move": ("fm", "any", "written"),
     "matmul": ("fm", "same", "holomorphic"),
+    "matrix": ("", "same", "written"),  # of the last two dimensions; those before are batch
     "conv": ("f", "same", "holomorphic"),
     "create": ("", "any", "written"),
     "random": ("", "any", "written"),

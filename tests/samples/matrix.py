@@ -51,6 +51,7 @@ def over(name: str, **options: Any) -> list[Any]:
 
 
 samples(
+    check_info=[S(A((2,), values=[0, 0], kind="int"), "{0}{1}", torch=lambda info, _: info)],
     identity_like=[S(x, torch=_identity) for x in (SQUARE, TALL, WIDE)],
     solve_triangular=[
         S(A((3, 3), 1.0), A((3, 2)), True, torch=None),
