@@ -17,10 +17,10 @@ from .pointwise import is_complex
 from .table import Array, op
 
 
-@op(kind="move", public="")
+@op(kind="matrix")
 def identity_like(xp: Any, input: Array) -> Array:
-    """The identity in the shape of the last two dimensions, in the input's dtype."""
-    return xp.eye(input.shape[-2], input.shape[-1], dtype=input.dtype)
+    """The identity in the input's shape (its last two dimensions) and dtype."""
+    return xp.broadcast_to(xp.eye(*input.shape[-2:], dtype=input.dtype), input.shape)
 
 
 def adjoint(F: Any, x: Any) -> Any:
@@ -207,7 +207,7 @@ def pivots_to_rows(xp: Any, pivots: Array, n: int) -> Array:
     return rows.reshape((*pivots.shape[:-1], n))
 
 
-@op(public="", complex="written")
+@op(kind="matrix")
 def permutation_matrix(xp: Any, rows: Array, like: Array) -> Array:
     """P with `P[rows[i], i] = 1`, in the dtype of `like`: `A = P @ L @ U`."""
     n = rows.shape[-1]

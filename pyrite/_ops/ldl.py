@@ -105,7 +105,7 @@ def _solve(xp: Any, LD: Any, pivots: list[int], B: Any, hermitian: bool) -> Any:
     return B
 
 
-@op(public="", complex="written")
+@op(kind="matrix")
 def ldl_solve(xp: Any, LD: Array, pivots: Array, B: Array, hermitian: bool = False) -> Array:
     """X of `A @ X = B` from the factor of A."""
     lead = B + xp.zeros((*LD.shape[:-2], 1, 1), B.dtype)

@@ -108,7 +108,8 @@ def _cofactor_vjp(F: Any, g: Any, A: Any) -> Any:
     """
     U, S, Vh = F.svd(A)
     eye, n = F.identity_like(A), A.shape[-1]
-    taken = F.add(F.reshape(eye, (n, 1, n)), F.reshape(eye, (1, n, n)))
+    lead = eye.shape[:-2]
+    taken = F.add(F.reshape(eye, (*lead, n, 1, n)), F.reshape(eye, (*lead, 1, n, n)))
     values = F.reshape(S, (*S.shape[:-1], 1, 1, n))
     rest = F.where(F.ne(taken, 0.0), 1.0, values)
     pairs = F.mul(F.prod(rest, -1), F.sub(1.0, eye))

@@ -176,7 +176,7 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
     Uh, V = adjoint(F, U), adjoint(F, Vh)
     left = None if g_U is None else _skew(F, F.matmul(Uh, g_U))
     right = None if g_Vh is None else _skew(F, F.matmul(Vh, adjoint(F, g_Vh)))
-    eye = F.identity_like(F.matmul(Vh, V))
+    eye = F.identity_like(right if left is None else left)
     inner = _svd_inner(F, (left, right), g_S, S, eye)
     out = F.matmul(F.matmul(U, inner), Vh)
     if g_U is not None and U.shape[-2] > k:
@@ -221,7 +221,7 @@ def _kept(xp: Any, A: Any, S: Any, atol: Any, rtol: Any) -> Any:
     return xp.greater(S, bound[..., None])
 
 
-@op(dtypes="any", public="", outputs=("~out",), complex="written")
+@op(kind="matrix", dtypes="any", outputs=("~out",))
 def matrix_rank(
     xp: Any, A: Array, atol: Array | None = None, rtol: Array | None = None, hermitian: bool = False
 ) -> Array:
@@ -231,7 +231,7 @@ def matrix_rank(
     return xp.asarray(_kept(xp, A, S, atol, rtol).sum(axis=-1))
 
 
-@op(dtypes="any", public="", complex="written")
+@op(kind="matrix", dtypes="any")
 def pinv(
     xp: Any, A: Array, atol: Array | None = None, rtol: Array | None = None, hermitian: bool = False
 ) -> Array:

@@ -28,7 +28,7 @@ def _cofactor(x: Any) -> Any:
 
 
 def _identity(x: Any) -> Any:
-    return x.new_ones(x.shape[-2:]).tril().triu()
+    return x.new_ones(x.shape).tril().triu()
 
 
 def _rows(pivots: Any, n: int) -> Any:
