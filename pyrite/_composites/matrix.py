@@ -153,8 +153,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """`input = U @ diag(S) @ V.mH` (the older name); zeros for U and V if not `compute_uv`."""
     if not compute_uv:
         lead, (m, n) = tuple(input.shape[:-2]), input.shape[-2:]
-        zeros = (F.full((*lead, k, k), 0, input.dtype, device=input.device) for k in (m, n))
-        U, V = zeros
+        U, V = (F.full((*lead, k, k), 0, input.dtype, device=input.device) for k in (m, n))
         return OLD_SVD(U, svdvals(input), V)
     U, S, Vh = linalg_svd(input, not some)
     return OLD_SVD(U, S, adjoint(Vh))
