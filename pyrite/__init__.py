@@ -36,6 +36,9 @@ from ._formats import (
     layout,
     memory_format,
     preserve_format,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )  # fmt: skip
 from ._repr import set_printoptions
@@ -62,7 +65,7 @@ cfloat, cdouble = complex64, complex128
 _exports.build()
 _SUBMODULES = frozenset((
     "autograd", "backends", "cuda", "data", "linalg", "nn", "optim", "random", "safetensors",
-    "serialization", "special", "utils", "vision",
+    "serialization", "sparse", "special", "utils", "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import _composites
+from . import sparse as sparse  # its functions and methods register themselves
 from ._composites import COMPOSITES
 from ._inplace import derive, write_out
 from ._ops import TABLE

@@ -27,7 +27,7 @@ class memory_format(_Word):
 
 
 class layout(_Word):
-    """The kind of storage; tensors are strided."""
+    """The kind of storage: strided, or one of the sparse forms."""
 
     __slots__ = ()
 
@@ -37,11 +37,9 @@ preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 strided = layout("strided")
+sparse_coo, sparse_csr, sparse_csc = map(layout, ("sparse_coo", "sparse_csr", "sparse_csc"))
 
-_ALL = {
-    w.name: w
-    for w in (contiguous_format, preserve_format, channels_last, channels_last_3d, strided)
-}
+_ALL = {w.name: w for w in tuple(globals().values()) if isinstance(w, _Word)}
 
 
 def _by_name(name: str) -> _Word:

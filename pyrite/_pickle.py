@@ -15,8 +15,10 @@ from typing import Any, BinaryIO, ClassVar
 from . import _torch_names as names
 from ._device import device
 from ._dtypes import dtype
+from ._formats import layout, sparse_coo
 from ._storage import memory, storage_of
 from ._tensor import Parameter, Size, Tensor
+from .sparse import SparseTensor
 
 PersistentLoad = Callable[[Any], names.Storage]
 
@@ -44,6 +46,13 @@ class TensorPickler(pickle._Pickler):
             args: tuple[Any, ...] = (obj.data, obj.requires_grad, OrderedDict())
             name = "torch._utils._rebuild_parameter" + ("_with_state" if vars(obj) else "")
             return names.GLOBALS[name], (*args, vars(obj)) if vars(obj) else args
+        if isinstance(obj, SparseTensor):
+            parts: tuple[Any, ...] = (*obj.places, obj.held.detach(), obj.shape)
+            parts += (obj.merged,) if obj.kind is sparse_coo else ()
+            return names.GLOBALS["torch._utils._rebuild_sparse_tensor"], (obj.kind, parts)
+        if isinstance(obj, layout):
+            name = f"torch.{obj.name}"
+            return names.GLOBALS["torch.serialization._get_layout"], (name,)
         if isinstance(obj, Tensor):
             return names.GLOBALS["torch._utils._rebuild_tensor_v2"], self._view(obj)
         if isinstance(obj, names.Global | dtype):

@@ -144,6 +144,17 @@ class Tensor:
     def layout(self) -> layout:
         return strided
 
+    @property
+    def is_sparse(self) -> bool:
+        return self.layout.name == "sparse_coo"
+
+    @property
+    def is_sparse_csr(self) -> bool:
+        return self.layout.name == "sparse_csr"
+
+    # A subclass' own way to compute an op, given its record and the arguments in order.
+    rules: Callable[[Any, tuple[Any, ...]], Any] | None = None
+
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
         return self.shape if dim is None else self.shape[wrap_dim(dim, self.ndim)]

@@ -15,10 +15,15 @@ import numpy as np
 
 from ._device import CPU, device
 from ._dtypes import ALL, dtype
+from ._formats import layout, sparse_coo, sparse_csc, sparse_csr, strided
 from ._storage import storage_of
 from ._tensor import Parameter, Size, Tensor
+from .sparse._functions import sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor
 
 Ints = tuple[int, ...]
+SPARSE: dict[layout, Any] = {
+    sparse_coo: sparse_coo_tensor, sparse_csr: sparse_csr_tensor, sparse_csc: sparse_csc_tensor
+}  # fmt: skip
 
 
 class Refusal(Exception):
@@ -137,6 +142,23 @@ def _rebuild_subclass(build: Global, kind: type, args: tuple[Any, ...], state: o
     return build(*args)
 
 
+def _layout(name: str) -> layout:
+    for kind in (strided, *SPARSE):
+        if name == f"torch.{kind.name}":
+            return kind
+    raise Refusal(name)
+
+
+def _rebuild_sparse(kind: layout, parts: tuple[Any, ...]) -> Tensor:
+    """The parts of a sparse tensor: indices, values, size and, of COO, whether it is coalesced."""
+    if kind not in SPARSE:
+        raise ValueError(f"a sparse tensor of layout {kind!r}")
+    if kind is not sparse_coo:
+        return SPARSE[kind](*parts[:3], _size(tuple(parts[3])))
+    indices, values, size, *merged = parts
+    return sparse_coo_tensor(indices, values, _size(tuple(size)), is_coalesced=merged == [True])
+
+
 def _size(sizes: Ints = ()) -> Size:
     check_view(0, 0, (0, *sizes), (0,) * (len(sizes) + 1))
     return Size(sizes)
@@ -177,6 +199,8 @@ _BUILDERS: dict[str, Any] = {
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
     "torch._tensor._rebuild_from_type_v2": _rebuild_subclass,
+    "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
+    "torch.serialization._get_layout": _layout,
     "torch.Size": _size,
     "torch.device": device,
     "_codecs.encode": _encode,

@@ -129,6 +129,14 @@ CASES["matmul"] = [
 ]  # fmt: skip
 CASES["linear"] = [(normal(3, 50, 70), normal(100, 70), b) for b in (None, normal(100))]
 CASES["linear"].append((normal(333, 70), normal(100, 70), normal(100)))
+for _kind in ("float32", "float64"):
+    _row, _col = RNG.integers(0, 90, 2000), RNG.integers(0, 70, 2000)
+    CASES.setdefault("sparse_matmul", []).append(
+        (normal(2000, kind=_kind), _row, _col, normal(70, 33, kind=_kind), 90)
+    )
+    CASES.setdefault("sampled_matmul", []).append(
+        (normal(90, 33, kind=_kind), _row, _col, normal(70, 33, kind=_kind))
+    )
 CASES["linear_grad_weight"] = [(normal(3, 50, 70), normal(3, 50, 100))]
 
 UPDATES: dict[str, list[tuple[Any, ...]]] = {

@@ -125,12 +125,12 @@ def _repeated_range(repeats: Tensor, n: int) -> Tensor:
         raise RuntimeError(f"repeats has to be Long or Int tensor, got {repeats.dtype}")
     if repeats.array.ndim != 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
-    if n and int(repeats.array.min()) < 0:
+    if n and repeats.array.min().item() < 0:
         raise RuntimeError("repeats can not be negative")
     read(repeats, "{}.tolist()", repeats.array.tolist)
     xp = backends.of(repeats.array).xp
     ends = xp.cumsum(repeats.array)
-    total = int(ends[-1]) if n else 0
+    total = ends[-1].item() if n else 0
     index = xp.searchsorted(ends, xp.arange(total), side="right")
     return Tensor(index.astype(repeats.array.dtype, copy=False))
 

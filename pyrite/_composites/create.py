@@ -70,6 +70,8 @@ def like(name: str, make: Callable[..., Tensor], what: str) -> Callable[..., Ten
         input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **options: Any
     ) -> Tensor:
         size = tuple(tensor_input(f"{name}_like", input).shape)
+        if input.rules is not None:  # sparse: empty, or refused
+            return F.zeros_like(input) if name in ("zeros", "empty") else F.ones_like(input)
         kind, where = dtype or input.dtype, device or input.device
         return make(size, *args, dtype=kind, device=where, **options)
 

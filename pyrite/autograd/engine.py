@@ -337,14 +337,18 @@ def grad(
     walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
     results = _gradients(walk, _roots(walk, roots, given), targets)
     if materialize_grads:
-        pairs = zip(targets, results, strict=True)
+        ends = [t if t.rules is None else t.held for t in targets]
+        pairs = zip(ends, results, strict=True)
         results = [F.zeros_like(t) if g is None else g for t, g in pairs]
     elif not allow_unused and any(g is None for g in results):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "
             "allow_unused=True if this is the desired behavior."
         )
-    return tuple(results)
+    return tuple([
+        g if g is None or t.rules is None else t.like(g)
+        for t, g in zip(targets, results, strict=True)
+    ])  # fmt: skip
 
 
 def accumulate(tensor: Tensor, grad: Tensor, create_graph: bool) -> None:

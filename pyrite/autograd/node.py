@@ -162,7 +162,7 @@ def edge_of(tensor: Tensor) -> Edge:
         return None
     node = tensor.node
     if node is None:
-        return tensor
+        return tensor if tensor.rules is None else tensor.held  # a sparse tensor's values
     return (node, tensor.index - 1) if tensor.index else node
 
 

@@ -441,6 +441,10 @@ def slow(op: Op, args: tuple[Any, ...], out: Any = None, device: Any = None) -> 
         from .._inplace import write_out
 
         return write_out(op.name, _call(op, args, device), out, args)
+    for value in args:
+        for v in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(v, Tensor) and v.rules is not None:
+                return v.rules(op, args)
     return _call(op, tuple(_plain(op, p, a) for p, a in zip(op.params, args, strict=True)), device)
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from . import _jit
 from ._registry import KERNELS as KERNELS
 
-FAMILIES = ("pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul")
+FAMILIES = ("pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul", "sparse")
 
 if _jit.available():
     for _family in FAMILIES:
