@@ -34,7 +34,7 @@ FLOORS = (
         "serialization safetensors _archive _pickle _torch_names"
     ),
     "nn optim data amp jit compiler onnx profiler distributed testing",
-    "__init__ vision text audio metrics train viz lint utils __main__",
+    "__init__ vision text audio metrics train viz lint utils _port __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 
