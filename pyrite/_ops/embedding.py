@@ -24,7 +24,7 @@ def checked_indices(indices: Any, size: int, what: str) -> Any:
     return indices
 
 
-@op(public="", dtypes=("same", "weight"), onnx="Gather")
+@op(public="", dtypes=("same", "weight"), complex="written", onnx="Gather")
 def embedding(
     xp: Any, weight: Array, indices: Array, padding_idx: int = -1, scale_grad_by_freq: bool = False
 ) -> Array:
@@ -72,7 +72,7 @@ def embedding_renorm(
     weight[rows] = chosen * factor[:, None].astype(weight.dtype)
 
 
-@op(public="", dtypes=("same", "g"))
+@op(public="", dtypes=("same", "g"), complex="written")
 def embedding_grad(xp: Any, g: Array, indices: Array, rows: int) -> Array:
     """Zeros (rows, ...) with each row of `g` (*, ...) added at its index.
 

@@ -16,7 +16,7 @@ def _rows(xp: Any, matrix: Any, index: Any) -> Any:
     return xp.take(matrix, checked_indices(index, matrix.shape[0], "the matrix"), axis=0)
 
 
-@op(public="", dtypes=("same", "values", "dense"))
+@op(public="", dtypes=("same", "values", "dense"), complex="holomorphic")
 def sparse_matmul(xp: Any, values: Array, row: Array, col: Array, dense: Array, rows: int) -> Array:
     """`A @ dense`, (rows, m): A has `values[i]` (n,) added at `row[i], col[i]`; dense is (k, m).
 
@@ -34,7 +34,7 @@ sparse_matmul.vjp(
 )
 
 
-@op(public="", dtypes=("same", "left", "right"))
+@op(public="", dtypes=("same", "left", "right"), complex="holomorphic")
 def sampled_matmul(xp: Any, left: Array, row: Array, col: Array, right: Array) -> Array:
     """The elements of `left @ right.T` at `row[i], col[i]`, (n,): left (r, m), right (k, m)."""
     return xp.sum(_rows(xp, left, row) * _rows(xp, right, col), axis=1, dtype=left.dtype)

@@ -22,11 +22,13 @@ samples(
     sparse_matmul=[
         S(A((5,)), ROW, COL, A((4, 3)), 3, torch=product),
         S(A((5,)), ROW, COL, A((4, 3), layout="T"), 6, torch=product),
+        S(A((5,), kind="complex"), ROW, COL, A((4, 3), kind="complex"), 3, torch=product),
         S(A((0,)), A((0,), kind="int"), A((0,), kind="int"), A((4, 3)), 3, torch=product),
     ],
     sampled_matmul=[
         S(A((3, 2)), ROW, COL, A((4, 2)), torch=sampled),
         S(A((3, 2), layout="T"), ROW, COL, A((4, 2)), torch=sampled),
+        S(A((3, 2), kind="complex"), ROW, COL, A((4, 2), kind="complex"), torch=sampled),
         S(A((3, 2)), A((0,), kind="int"), A((0,), kind="int"), A((4, 2)), torch=sampled),
     ],
 )

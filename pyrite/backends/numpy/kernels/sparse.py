@@ -57,6 +57,7 @@ def fits(matrix: Array, *indices: tuple[Array, int]) -> bool:
 
 @kernel("sparse_matmul", MIN)
 def sparse_matmul(values: Array, row: Array, col: Array, dense: Array, rows: int) -> Any:
+    dense = np.ascontiguousarray(dense)  # the gradient of a sum is one number, expanded
     run = of_kind(add_rows, dense)
     if run is None or not values.flags.c_contiguous or values.dtype is not dense.dtype:
         return NotImplemented
@@ -77,10 +78,11 @@ def chunk(n: int, work: int) -> int:
 
 @kernel("sampled_matmul")
 def sampled_matmul(left: Array, row: Array, col: Array, right: Array) -> Any:
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
     run = of_kind(dot_rows, left)
     if run is None or row.size < MIN or right.dtype is not left.dtype:
         return NotImplemented
-    if not right.flags.c_contiguous or left.shape[1] != right.shape[1]:
+    if left.shape[1] != right.shape[1]:
         return NotImplemented
     if not fits(left, (row, left.shape[0]), (col, right.shape[0])):
         return NotImplemented
