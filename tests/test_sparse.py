@@ -122,6 +122,11 @@ CASES: dict[str, Callable[..., Any]] = {
     "spdiags": lambda m, d: m.sparse.spdiags(d[:2], m.tensor([0, -1]), (4, 3)),
     "norm": lambda m, u: u.coalesce().values().norm(),
     "mean": lambda m, c, x: m.sparse.mm(c, x, "mean"),
+    "sspaddmm": lambda m, a, u, d: m.sspaddmm(a, u, d[:3].contiguous(), beta=2, alpha=3),
+    "legacy": lambda m, v: m.sparse.DoubleTensor(m.tensor([[0, 1, 1]]), v, (2,)),
+    "compressed": lambda m, v: m.sparse_compressed_tensor(
+        [0, 2, 3], [0, 1, 1], v, (2, 2), layout=m.sparse_csc
+    ),
     "amax": lambda m, c, x: m.sparse.mm(c, x, "amax"),
     "in_place": lambda m, u: u.clone().mul_(2).neg_(),
     "in_place_add": lambda m, a, b: a.clone().add_(b),
@@ -204,6 +209,18 @@ def test_gradients_numerically(name: str) -> None:
     assert pyrite.autograd.gradcheck(function, inputs)
     if name in ("mm", "csr_mm", "sparse_by_sparse", "softmax", "mul", "sampled_addmm"):
         assert pyrite.autograd.gradgradcheck(function, inputs)
+
+
+def test_complex_numbers() -> None:
+    def run(m: Any) -> list[np.ndarray]:
+        x = m.tensor([[1 + 2j, 3j], [0.5, 1 - 1j]], dtype=m.complex128, requires_grad=True)
+        v = m.tensor([2j, 1 + 1j, 3.0], dtype=m.complex128)
+        a = m.sparse_coo_tensor([[0, 1, 1], [1, 0, 1]], v, (2, 2)).coalesce().requires_grad_()
+        (m.sparse.mm(a, x).abs() ** 2).sum().backward()
+        return [dense(a.grad), dense(x.grad)]
+
+    for ours, theirs in zip(run(pyrite), run(torch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_grad_gives_sparse_gradients() -> None:

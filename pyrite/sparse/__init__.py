@@ -7,19 +7,25 @@ Gradients flow to the values and to the dense operand; that of a sparse tensor h
 Products add in the order of the elements: equal from run to run, whatever the threads.
 """
 
-from ._checks import check_sparse_tensor_invariants
-from ._functions import (
-    addmm,
-    log_softmax,
-    mm,
-    sampled_addmm,
-    softmax,
-    spdiags,
-    sum,
-)
-from ._tensor import SparseTensor
+from __future__ import annotations
 
-__all__ = [
-    "SparseTensor", "addmm", "check_sparse_tensor_invariants", "log_softmax", "mm",
-    "sampled_addmm", "softmax", "spdiags", "sum",
-]  # fmt: skip
+from typing import Any
+
+from . import _functions as _functions  # registers them
+from ._checks import check_sparse_tensor_invariants as check_sparse_tensor_invariants
+from ._tensor import SparseTensor as SparseTensor
+
+
+def _door() -> Any:
+    from .._exports import door  # which imports this package
+
+    return door("sparse", globals())
+
+
+def __getattr__(name: str) -> Any:
+    return _door()[0](name)
+
+
+def __dir__() -> list[str]:
+    names: list[str] = _door()[1]()
+    return names

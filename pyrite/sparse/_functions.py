@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._composites._register import composite
-from .._composites.create import as_tensor
+from .._composites.create import LEGACY_TYPES, as_tensor
 from .._composites.linalg import addmm as _addmm
 from .._composites.linalg import mm as _mm
 from .._composites.scatter import scatter_reduce
 from .._composites.softmax import log_softmax as _dense_log_softmax
 from .._composites.softmax import softmax as _dense_softmax
+from .._dtypes import BY_NAME, int64
 from .._dtypes import dtype as Dtype
-from .._dtypes import int64
 from .._errors import wrap_dim
 from .._formats import layout, sparse_coo, sparse_csc, sparse_csr, strided
 from .._inplace import check_writable
@@ -89,6 +89,31 @@ def _compressed(kind: layout) -> Callable[..., SparseTensor]:
 
 
 sparse_csr_tensor, sparse_csc_tensor = _compressed(sparse_csr), _compressed(sparse_csc)
+
+
+@composite(public="f")
+def sparse_compressed_tensor(
+    compressed_indices: Any, plain_indices: Any, values: Any, size: Sequence[int] | None = None, *,
+    layout: layout, **options: Any,
+) -> SparseTensor:  # fmt: skip
+    """`sparse_csr_tensor` or `sparse_csc_tensor`, as the layout says."""
+    if layout not in (sparse_csr, sparse_csc):
+        raise RuntimeError(f"expected the layout sparse_csr or sparse_csc, got {layout}")
+    make = sparse_csr_tensor if layout is sparse_csr else sparse_csc_tensor
+    return make(compressed_indices, plain_indices, values, size, **options)
+
+
+def _typed(word: str) -> None:
+    def construct(indices: Any, values: Any, size: Sequence[int] | None = None) -> SparseTensor:
+        return sparse_coo_tensor(indices, values, size, dtype=BY_NAME[LEGACY_TYPES[word]])
+
+    construct.__name__ = construct.__qualname__ = f"{word}Tensor"
+    construct.__doc__ = f"torch's old constructor: a COO tensor of {LEGACY_TYPES[word]}."
+    composite(public="", aliases=(f"sparse.{word}Tensor",), name=f"sparse_{word}Tensor")(construct)
+
+
+for _word in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte"):
+    _typed(_word)
 
 
 # ---- conversions
@@ -319,6 +344,14 @@ def smm(input: Tensor, mat: Tensor) -> SparseTensor:
 composite(public="f", name="spmm")(_mm)
 
 
+@composite(public="fm")
+def sspaddmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """`beta * input + alpha * (mat1 @ mat2)` with sparse `input` and `mat1`: sparse."""
+    return F.add(F.mul(input, beta), smm(mat1, mat2), alpha=alpha)
+
+
 @composite(public="", aliases=("sparse.addmm",))
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0
@@ -367,8 +400,8 @@ def _soft(name: str, finish: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Call
         d = wrap_dim(dim, t.ndim)
         if d >= t.sparse_size:
             return t.like(dense(t.held, d - t.sparse_size + 1))
-        _, row, _ = F.distinct(_groups(t, d), None, False)
-        rows = row.array.max().item() + 1 if t.count else 0
+        keys, row, _ = F.distinct(_groups(t, d), None, False)
+        rows = keys.shape[0]
         width = tuple(t.held.shape[1:])
         with no_grad():
             lowest = F.full((rows, *width), 0, t.dtype, device=t.device)
