@@ -428,6 +428,8 @@ class Parameter(Tensor):
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         if data is None:
             data = F.empty((0,))
+        if data.rules is not None:
+            raise TypeError(f"a Parameter of layout {data.layout}: register its .values() instead")
         source = data.detach()
         Tensor.__init__(self, source.array)
         self.storage = source.storage

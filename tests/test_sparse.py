@@ -17,7 +17,9 @@ from pyrite.sparse import SparseTensor
 
 torch = pytest.importorskip("torch", reason="the oracle")
 pytestmark = pytest.mark.filterwarnings(  # torch: "in beta state", "materialization"
-    "ignore:Sparse:UserWarning", "ignore:log1p_backward:UserWarning"
+    "ignore:Sparse:UserWarning",
+    "ignore:log1p_backward:UserWarning",
+    "ignore:torch.sparse.SparseTensor:UserWarning",
 )
 
 ROW, COL = [0, 1, 1, 3, 1], [2, 0, 2, 1, 0]
@@ -118,6 +120,8 @@ CASES: dict[str, Callable[..., Any]] = {
     "sparse_mask": lambda m, d, a: d.sparse_mask(a),
     "csr_mask": lambda m, d, c: d.sparse_mask(c),
     "sampled_addmm": lambda m, c, x, y: m.sparse.sampled_addmm(c, y.t(), x.t(), beta=2, alpha=3),
+    "norm_method": lambda m, a: a.norm(),
+    "unbind": lambda m, a: a.unbind(1)[2],
     "values": lambda m, a: a.values() * 2,
     "spdiags": lambda m, d: m.sparse.spdiags(d[:2], m.tensor([0, -1]), (4, 3)),
     "norm": lambda m, u: u.coalesce().values().norm(),
@@ -209,6 +213,14 @@ def test_gradients_numerically(name: str) -> None:
     assert pyrite.autograd.gradcheck(function, inputs)
     if name in ("mm", "csr_mm", "sparse_by_sparse", "softmax", "mul", "sampled_addmm"):
         assert pyrite.autograd.gradgradcheck(function, inputs)
+
+
+def test_operands_of_two_dtypes() -> None:
+    ours, theirs = (operands(m) for m in (pyrite, torch))
+    same(ours["a"] + ours["b"].float(), theirs["a"] + theirs["b"].float())
+    assert (ours["a"].long() * 2.5).dtype is pyrite.float32
+    with pytest.raises(RuntimeError, match="same dtype"):
+        pyrite.sparse.mm(ours["a"], ours["x"].float())
 
 
 def test_complex_numbers() -> None:
@@ -366,6 +378,7 @@ ERRORS: list[Callable[[Any, Any], Any]] = [
     lambda m, t: t["a"].exp(),
     lambda m, t: t["a"].numpy(),
     lambda m, t: t["a"].tolist(),
+    lambda m, t: np.asarray(t["a"]),
     lambda m, t: t["a"].mean(),
     lambda m, t: t["a"] == t["a"],
     lambda m, t: t["a"] > 0,

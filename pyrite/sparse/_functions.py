@@ -40,7 +40,7 @@ def _indices(values: Any, device: Any) -> Tensor:
 
 @composite(public="f")
 def sparse_coo_tensor(
-    indices: Any, values: Any = None, size: Sequence[int] | None = None, *,
+    indices: Any = None, values: Any = None, size: Sequence[int] | None = None, *,
     dtype: Dtype | None = None, device: Any = None, pin_memory: bool = False,
     requires_grad: bool = False, check_invariants: bool | None = None,
     is_coalesced: bool | None = None,
@@ -137,10 +137,9 @@ def to_sparse(
         return self.to_layout(kind)
     n = self.ndim
     d = n - (dense_dim or 0) if sparse_dim is None else sparse_dim
-    if not 0 <= d <= n or (d == 0 and n):
+    if not 1 <= d <= n:
         raise RuntimeError(
-            f"dense_to_sparse: sparse_dim argument must be in [{min(n, 1)},{n}] range, but {d} is "
-            "given"
+            f"dense_to_sparse: sparse_dim argument must be in [1,{n}] range, but {d} is given"
         )
     present = F.ne(self.detach(), 0)
     if d < n:

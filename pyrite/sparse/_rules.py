@@ -12,7 +12,7 @@ from typing import Any
 from .._composites.arrange import repeat_interleave
 from .._composites.create import as_tensor
 from .._composites.sort import searchsorted
-from .._dtypes import int64
+from .._dtypes import int64, promote_types
 from .._errors import wrap_dim
 from .._formats import sparse_coo, sparse_csr
 from .._tensor import F, Size, Tensor
@@ -134,7 +134,7 @@ def add(input: Any, other: Any, alpha: Any = 1) -> Tensor:
             f"{one.sparse_size} and {two.sparse_size}"
         )
     scaled = two.held if alpha == 1 else F.mul(two.held, alpha)
-    kind = one.dtype if one.dtype is two.dtype else F.add(one.held, two.held[:0, ...]).dtype
+    kind = promote_types(one.dtype, two.dtype)
     held = F.cat([F.cast(v, kind) if v.dtype is not kind else v for v in (one.held, scaled)], 0)
     places = (F.cat([one.places[0], two.places[0]], 1),)
     return SparseTensor(sparse_coo, places, held, one.shape).merge().to_layout(input.kind)
@@ -314,11 +314,19 @@ def _kept_dims(out: Tensor, t: SparseTensor, drop: set[int], keepdim: bool) -> T
     return F.view(out, size)
 
 
-@rule
-def any(input: SparseTensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    if dim is not None:
-        raise NotImplementedError("any() of sparse tensors takes no dim; use .to_dense() first")
-    return F.any(input.merge().held)
+def _of_all(name: str, position: int) -> None:
+    """A reduction that zeros leave alone, over all dims; `position`: of its parameter dim."""
+
+    def reduce(input: SparseTensor, *rest: Any) -> Tensor:
+        if rest[position - 1] is not None:
+            raise NotImplementedError(f"{name}() of sparse tensors takes no dim; use .to_dense()")
+        return getattr(F, name)(input.merge().held, *rest)
+
+    RULES[name] = reduce
+
+
+_of_all("any", 1)
+_of_all("vector_norm", 2)
 
 
 # ---- other shapes
@@ -378,6 +386,12 @@ def slice_(input: SparseTensor, index: Any) -> Tensor:
         return F.sum(held, 0)
     size = [size[i] for i in left]
     return SparseTensor(sparse_coo, (F.stack(rows, 0),), held, (*size, *held.shape[1:]), t.merged)
+
+
+@rule
+def unbind(input: SparseTensor, dim: int = 0) -> tuple[Tensor, ...]:
+    before = (slice(None),) * wrap_dim(dim, input.ndim)
+    return tuple([slice_(input, (*before, i)) for i in range(input.shape[dim])])
 
 
 @rule

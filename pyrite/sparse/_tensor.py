@@ -46,6 +46,9 @@ class NoArray:
     def strides(self) -> tuple[int, ...]:
         return (0,) * len(self.shape)
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -241,6 +244,9 @@ class SparseTensor(Tensor):
             f"can't convert {LAYOUT_WORDS[self.kind.name]} layout tensor to numpy. Use "
             "Tensor.to_dense() first."
         )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self.numpy()
 
     def tolist(self) -> Any:
         return self.array.tolist()
