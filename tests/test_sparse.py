@@ -250,6 +250,18 @@ def test_grad_gives_sparse_gradients() -> None:
     assert x.grad is None
 
 
+def test_backward_from_a_sparse_result() -> None:
+    def run(m: Any) -> list[np.ndarray]:
+        t = operands(m)
+        a, b, x = t["a"].requires_grad_(), t["b"].requires_grad_(), t["d"].requires_grad_()
+        m.sparse.mm(a, b.t()).backward(m.ones(4, 4, dtype=a.dtype).to_sparse())
+        (x.to_sparse() * 2).backward(x.detach().to_sparse())
+        return [dense(g.grad) for g in (a, b, x)]
+
+    for ours, theirs in zip(run(pyrite), run(torch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
 # ---- a graph network
 
 

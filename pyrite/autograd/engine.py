@@ -232,6 +232,9 @@ def _roots(
                 "element 0 of tensors does not require grad and does not have a grad_fn: nothing "
                 "it was computed from has requires_grad=True, or it was made under no_grad()"
             )
+        if output.rules is not None:  # sparse: the values at its places
+            gradient = None if gradient is None else gradient.sparse_mask(output).held
+            output = output.held
         seed = _seed(output, gradient)
         pairs.append((edge_of(output), seed if walk.tensors else seed.array))
     return pairs
