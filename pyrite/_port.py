@@ -129,6 +129,7 @@ class _Porter(ast.NodeVisitor):
         self.starts = [0, *[m.end() for m in _LINE_END.finditer(self.source)]]
         self.edits: list[tuple[int, int, str]] = []
         self.lacking: set[tuple[int, str]] = set()
+        self.misplaced = False  # Python before 3.12 may misplace what stands in an f-string
 
     def edit(self, node: Any, new: str, length: int | None = None) -> None:
         """Put `new` in place of a node, or of so many of its bytes."""
@@ -186,6 +187,8 @@ class _Porter(ast.NodeVisitor):
             return
         new = self.script.renamed.get(name.id, name.id)
         if node is not name or new != name.id:
+            start = self.starts[name.lineno - 1] + name.col_offset
+            self.misplaced |= not self.source.startswith(name.id.encode(), start)
             self.edit(node, new)
 
     def result(self) -> str:
@@ -206,6 +209,10 @@ def port(text: str, parsed: str | None = None) -> Ported:
     script.read(tree)
     porter = _Porter(text, script)
     porter.visit(tree)
+    if porter.misplaced:  # keep the name that the script uses: `import pyrite as torch`
+        script.renamed = {}
+        porter = _Porter(text, script)
+        porter.visit(tree)
     return Ported(porter.result(), sorted(porter.lacking))
 
 

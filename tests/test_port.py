@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -144,6 +145,15 @@ def test_a_training_script_is_ported_and_runs(
 def test_forms(before: str, after: str) -> None:
     assert port(before).text == after
     assert port(before).lacking == []
+
+
+def test_a_name_that_the_parser_misplaces_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import torch\nx = torch.e, torch.pi\n"
+    tree = ast.parse(text)
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "torch"]
+    names[0].col_offset -= 1
+    monkeypatch.setattr(ast, "parse", lambda _: tree)
+    assert port(text).text == "import pyrite as torch\nx = torch.e, torch.pi\n"
 
 
 def test_lightning_becomes_train() -> None:
