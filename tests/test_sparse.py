@@ -100,6 +100,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "column": lambda m, a: a[:, 2],
     "cat": lambda m, a, b: m.cat([a, b]),
     "cat_columns": lambda m, a, b: m.cat([a, b], 1),
+    "cat_dense": lambda m, h: m.cat([h, h], 1),
     "stack": lambda m, a, b: m.stack([a, b], 1),
     "unsqueeze": lambda m, a: a.unsqueeze(0),
     "clone": lambda m, u: u.clone(),
@@ -416,6 +417,12 @@ def test_errors(i: int) -> None:
 def test_an_op_without_a_rule_is_refused_by_name() -> None:
     with pytest.raises(NotImplementedError, match=r"exp\(\) .* layout pyrite.sparse_coo.*to_dense"):
         operands(pyrite)["a"].exp()
+
+
+def test_sizes_that_int64_cannot_count_are_refused() -> None:
+    t = pyrite.sparse_coo_tensor([[0, 1], [5, 5], [1, 2]], V, (2**22,) * 3)
+    with pytest.raises(RuntimeError, match="int64 overflows"):
+        t.coalesce()
 
 
 def test_the_invariants_switch() -> None:

@@ -435,9 +435,8 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
     for t in parts:
         step = [start if i == dim else 0 for i in range(d)]
         places.append(F.add(t.places[0], as_tensor(step, int64, t.device)[:, None]))
-        gap = t.shape[dim]
         held.append(t.held if dim < d else _padded(t.held, parts, dim, start, d))
-        start += gap
+        start += t.shape[dim]
     size = [start if i == dim else s for i, s in enumerate(first.shape)]
     out = SparseTensor(sparse_coo, (F.cat(places, 1),), F.cat(held, 0), size)
     return out.merge() if all(t.merged for t in parts) else out

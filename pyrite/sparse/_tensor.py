@@ -72,6 +72,8 @@ def unravel(keys: Tensor, size: Sequence[int]) -> Tensor:
 
 def _steps(like: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Columns of each dimension's step and size."""
+    if Size(size).numel() >= 2**63:
+        raise RuntimeError(f"sparse sizes {list(size)} have 2**63 places or more: int64 overflows")
     steps = [Size(size[d + 1 :]).numel() for d in range(len(size))]
     pair = as_tensor([steps, [*size]], int64, like.device)
     one, two = F.unbind(F.reshape(pair, (2, len(size), 1)), 0)
