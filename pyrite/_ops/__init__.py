@@ -2,6 +2,7 @@
 
 from . import (
     activation, compare, complex, conv, create, embedding, factor, index, ldl, linalg, loss, norm,
-    optim, pointwise, pool, random, reduce, rnn, shape, softmax, solve, sort, sparse, special, spectral,
+    optim, pointwise, pool, random, reduce, rnn, shape, softmax, solve, sort, sparse, special,
+    spectral,
 )  # fmt: skip
 from .table import TABLE as TABLE
