@@ -44,4 +44,4 @@ class Rule(Optimizer):
         given.update(self._facts(group, step, states))
         given["params"] = params  # a group has an entry of this name
         op = TABLE[self.rule]  # a list that the options leave unused is empty
-        getattr(F, self.rule)(*[given[p.name] if p.name in given else [] for p in op.params])
+        getattr(F, self.rule)(*[given.get(p.name, []) for p in op.params])
