@@ -366,3 +366,46 @@ def bernoulli_(
     if isinstance(p, Tensor):
         p = p.detach() if p.ndim == 0 else F.expand(p.detach(), tuple(self.shape))
     return write_back(self, _chance("bernoulli_", p, self, generator), "bernoulli_")
+
+
+# ---- variates with parameters
+
+
+@composite(public="f")
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts of the Poisson distributions of the rates `input`, in its dtype.
+
+    RuntimeError for a negative rate.
+    """
+    _floating("poisson", tensor_input("poisson", input).dtype)
+    return F.poisson(input, *_call("poisson", generator))
+
+
+@composite(public="f")
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Successes in `count` trials, each of probability `prob`, in their dtype; they broadcast.
+
+    RuntimeError for a negative count or a probability outside [0, 1].
+    """
+    kind = _floating("binomial", tensor_input("binomial", count).dtype)
+    if kind is not prob.dtype:
+        raise RuntimeError(f"binomial: count is {kind} but prob is {prob.dtype}; cast one")
+    return F.binomial(count, prob, *_call("binomial", generator))
+
+
+@composite(public="f")
+def _standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Gamma variates of rate 1 and the shapes `input`, differentiable in them."""
+    return F.standard_gamma(input, *_call("_standard_gamma", generator))
+
+
+@composite(public="f")
+def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Dirichlet variates of the concentrations in the last dim, differentiable in them."""
+    return F.sample_dirichlet(input, *_call("_sample_dirichlet", generator))
+
+
+@composite(public="f")
+def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Tensor:
+    """The slope in alpha of x, distributed as Beta(alpha, total - alpha), over 1 - x."""
+    return F.dirichlet_grad(x, alpha, total)

@@ -60,13 +60,20 @@ def log_ndtr(input: Tensor) -> Tensor:
     return F.where(F.lt(input, -1.0), tail, bulk)
 
 
-@composite("fmi", aliases=("special.i0",), out=True)
+@composite("fmi", aliases=("special.i0", "special.modified_bessel_i0"), out=True)
 def i0(input: Tensor) -> Tensor:
     """The modified Bessel function of order 0."""
     return F.mul(F.i0e(input), F.exp(F.abs(input)))
 
 
-@composite("", aliases=("special.i1",), out=True)
+@composite("", aliases=("special.i1", "special.modified_bessel_i1"), out=True)
 def i1(input: Tensor) -> Tensor:
     """The modified Bessel function of order 1."""
     return F.mul(F.i1e(input), F.exp(F.abs(input)))
+
+
+@composite("", aliases=("special.spherical_bessel_j0",), out=True)
+def spherical_bessel_j0(input: Tensor) -> Tensor:
+    """`sin(input) / input`, and 1 at 0."""
+    ratio = F.div(F.sin(input), F.where(F.eq(input, 0), 1.0, input))
+    return F.where(F.eq(input, 0), 1.0, F.where(F.isinf(input), 0.0, ratio))

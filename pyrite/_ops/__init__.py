@@ -1,8 +1,8 @@
 """The op table, one file per family; importing this package fills it."""
 
 from . import (
-    activation, compare, complex, conv, create, embedding, factor, index, ldl, linalg, loss, norm,
-    optim, pointwise, pool, random, reduce, rnn, shape, softmax, solve, sort, sparse, special,
-    spectral,
+    activation, bessel, compare, complex, conv, create, embedding, factor, gamma, index, ldl,
+    linalg, loss, norm, optim, pointwise, polynomial, pool, random, reduce, rnn, shape, softmax,
+    solve, sort, sparse, special, spectral, variates,
 )  # fmt: skip
 from .table import TABLE as TABLE

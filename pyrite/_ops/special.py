@@ -164,12 +164,17 @@ def _lgamma_near(xp: Any, x: Any) -> Any:
     return w * _polynomial(_GAMMA, w) + xp.log(down) - xp.log(up)
 
 
+def _stirling(x: Any) -> Any:
+    """What Stirling's formula lacks to log(gamma(x)), for x >= 10."""
+    terms = [b / ((2 * k + 2) * (2 * k + 1)) for k, b in enumerate(_BERNOULLI)]
+    r = 1.0 / x
+    return r * _polynomial(terms, r * r)
+
+
 def _lgamma_far(xp: Any, x: Any) -> Any:
     """Stirling's series, for x >= 10."""
-    r = 1.0 / x
-    terms = [b / ((2 * k + 2) * (2 * k + 1)) for k, b in enumerate(_BERNOULLI)]
     log = xp.log(x)
-    return x * (log - 1.0) - 0.5 * log + 0.5 * math.log(2 * math.pi) + r * _polynomial(terms, r * r)
+    return x * (log - 1.0) - 0.5 * log + 0.5 * math.log(2 * math.pi) + _stirling(x)
 
 
 def _lgamma(xp: Any, x: Any) -> Any:
