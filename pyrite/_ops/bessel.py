@@ -62,7 +62,7 @@ def _hankel(xp: Any, x: Any, order: float) -> tuple[Any, Any]:
     root = math.sqrt(0.5)
     p, q = root * (p + q), root * (q - p)
     far = c * p + s * q, c * q - s * p
-    return tuple(xp.where(x < _FAR, n, f) for n, f in zip(near, far))  # type: ignore[return-value]
+    return tuple(xp.where(x < _FAR, n, f) for n, f in zip(near, far))
 
 
 def _macdonald(xp: Any, x: Any, order: float) -> Any:

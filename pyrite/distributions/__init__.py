@@ -6,49 +6,26 @@ from types import ModuleType
 from . import constraints, transforms
 from . import _parameters, _kl
 from ._categorical import (
-    Categorical,
-    ExpRelaxedCategorical,
-    Multinomial,
-    OneHotCategorical,
+    Categorical, ExpRelaxedCategorical, Multinomial, OneHotCategorical,
     OneHotCategoricalStraightThrough,
-)
+)  # fmt: skip
 from ._compound import Independent, MixtureSameFamily, TransformedDistribution
 from ._continuous import (
-    Cauchy,
-    GeneralizedPareto,
-    Gumbel,
-    Laplace,
-    Normal,
-    StudentT,
-    Uniform,
-    VonMises,
-)
+    Cauchy, GeneralizedPareto, Gumbel, Laplace, Normal, StudentT, Uniform, VonMises
+)  # fmt: skip
 from ._discrete import (
-    Bernoulli,
-    Binomial,
-    ContinuousBernoulli,
-    Geometric,
-    LogitRelaxedBernoulli,
-    NegativeBinomial,
+    Bernoulli, Binomial, ContinuousBernoulli, Geometric, LogitRelaxedBernoulli, NegativeBinomial,
     Poisson,
-)
+)  # fmt: skip
 from ._distribution import Distribution, ExponentialFamily
 from ._gamma import Beta, Chi2, Dirichlet, Exponential, FisherSnedecor, Gamma
 from ._kl import kl_divergence, register_kl
 from ._matrix import LKJCholesky, LowRankMultivariateNormal, MultivariateNormal, Wishart
 from ._registry import ConstraintRegistry, biject_to, transform_to
 from ._transformed import (
-    HalfCauchy,
-    HalfNormal,
-    InverseGamma,
-    Kumaraswamy,
-    LogisticNormal,
-    LogNormal,
-    Pareto,
-    RelaxedBernoulli,
-    RelaxedOneHotCategorical,
-    Weibull,
-)
+    HalfCauchy, HalfNormal, InverseGamma, Kumaraswamy, LogisticNormal, LogNormal, Pareto,
+    RelaxedBernoulli, RelaxedOneHotCategorical, Weibull,
+)  # fmt: skip
 from .transforms import *  # noqa: F403
 
 # torch's module of each group of names, which are paths for programs that import from them.

@@ -168,7 +168,7 @@ class Multinomial(_OverCategorical):
 
     def log_prob(self, value: Any) -> Tensor:
         logits, value = broadcast_all(self.logits, self._checked(value))
-        logits = logits.masked_fill((value == 0) & (logits == -math.inf), 0.0)
+        logits = logits.masked_fill(value.eq(0) & logits.eq(-math.inf), 0.0)
         ways = (value.sum(-1) + 1).lgamma() - (value + 1).lgamma().sum(-1)
         return ways + (logits * value).sum(-1)
 

@@ -86,7 +86,7 @@ class TransformedDistribution(Distribution):
     arg_constraints: Any = {}
 
     def __init__(
-        self, base_distribution: Distribution, transforms: Transform | list[Transform],
+        self, base_distribution: Distribution, transforms: Transform | list[Any],
         validate_args: bool | None = None,
     ) -> None:  # fmt: skip
         chain = [transforms] if isinstance(transforms, Transform) else transforms

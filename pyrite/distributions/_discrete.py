@@ -84,7 +84,7 @@ class Geometric(_Trial):
 
     def _log_prob(self, value: Any) -> Tensor:
         value, probs = broadcast_all(value, self.probs)
-        probs = probs.masked_fill((probs == 1) & (value == 0), 0.0)
+        probs = probs.masked_fill(probs.eq(1) & value.eq(0), 0.0)
         return value * (-probs).log1p() + self.probs.log()
 
     def entropy(self) -> Tensor:

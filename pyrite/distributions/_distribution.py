@@ -129,8 +129,8 @@ class Distribution:
         for name, value in self.__dict__.items():
             if isinstance(value, Distribution):
                 value = value.expand(batch + value.batch_shape[had:])
-            elif isinstance(value, Tensor) and value.shape[:had] == self._batch_shape:
-                value = value.expand(batch + value.shape[had:])
+            elif isinstance(value, Tensor) and name != "temperature":
+                value = value.expand(batch + value.shape[had:])  # all have the batch's shape
             new.__dict__[name] = value
         new._batch_shape = batch
         return new

@@ -251,8 +251,8 @@ def _cauchy(p: Any, q: Any) -> Tensor:
 
 def _weighed(probs: Tensor, log_ratio: Tensor, other: Tensor) -> Tensor:
     """probs * log_ratio, 0 where probs is, infinite where only `other` is 0."""
-    out = fn.where(other == 0, math.inf, probs * log_ratio)
-    return fn.where(probs == 0, 0.0, out)
+    out = fn.where(other.eq(0), math.inf, probs * log_ratio)
+    return fn.where(probs.eq(0), 0.0, out)
 
 
 @register_kl(Bernoulli, Bernoulli)

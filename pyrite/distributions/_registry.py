@@ -52,8 +52,6 @@ def _between(constraint: Any) -> transforms.Transform:
 
 
 def _above(constraint: Any) -> transforms.Transform:
-    if constraint in (constraints.positive, constraints.nonnegative):
-        return ExpTransform()
     return ComposeTransform([ExpTransform(), AffineTransform(constraint.lower_bound, 1)])
 
 

@@ -110,7 +110,7 @@ def _all_of(result: Any, ndims: int) -> Any:
 class _Wrapper(Constraint):
     """A constraint made of another."""
 
-    def __init__(self, base_constraint: Constraint) -> None:
+    def __init__(self, base_constraint: Any) -> None:
         if not isinstance(base_constraint, Constraint):
             kind = type(base_constraint).__name__
             raise AssertionError(f"base_constraint must be a Constraint, got {kind}")

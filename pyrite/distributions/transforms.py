@@ -17,7 +17,6 @@ from . import constraints
 from ._parameters import (
     _sum_rightmost,
     broadcast_all,
-    lazy_property,
     size,
     tril_matrix_to_vec,
     vec_to_tril_matrix,
@@ -158,7 +157,7 @@ class _InverseTransform(Transform):
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, _InverseTransform) and self._inv == other._inv
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return f"_InverseTransform({self._inv!r})"
@@ -182,22 +181,20 @@ def _widened(constraint: Any, event_dim: int) -> Any:
     return constraints.independent(constraint, more) if more else constraint
 
 
+def _sides(make: Callable[[Any, str], Any], **known: Any) -> tuple[Any, Any]:
+    """The properties `domain` and `codomain`, by one function of the instance and that name."""
+    return (
+        constraints.dependent_property(lambda self: make(self, "domain"), **known),
+        constraints.dependent_property(lambda self: make(self, "codomain"), **known),
+    )
+
+
 class ComposeTransform(Transform):
     """Transforms one after the other."""
 
     def __init__(self, parts: list[Transform], cache_size: int = 0) -> None:
         super().__init__(cache_size)
         self.parts = [p.with_cache(cache_size) for p in parts] if cache_size else parts
-
-    @constraints.dependent_property(is_discrete=False)
-    def domain(self) -> Any:
-        if not self.parts:
-            return real
-        event_dim = self.parts[-1].codomain.event_dim
-        for part in reversed(self.parts):
-            event_dim += part.domain.event_dim - part.codomain.event_dim
-            event_dim = max(event_dim, part.domain.event_dim)
-        return _widened(self.parts[0].domain, event_dim)
 
     @constraints.dependent_property(is_discrete=False)
     def codomain(self) -> Any:
@@ -209,6 +206,7 @@ class ComposeTransform(Transform):
             event_dim = max(event_dim, part.codomain.event_dim)
         return _widened(self.parts[-1].codomain, event_dim)
 
+    domain = constraints.dependent_property(lambda self: self.inv.codomain, is_discrete=False)
     bijective = property(lambda self: all(p.bijective for p in self.parts))
     sign = property(lambda self: math.prod(p.sign for p in self.parts))
 
@@ -247,9 +245,7 @@ class ComposeTransform(Transform):
         return shape
 
     def inverse_shape(self, shape: Any) -> Any:
-        for part in reversed(self.parts):
-            shape = part.inverse_shape(shape)
-        return shape
+        return self.inv.forward_shape(shape)
 
     def __repr__(self) -> str:
         inner = ",\n    ".join(map(repr, self.parts))
@@ -274,14 +270,11 @@ class IndependentTransform(Transform):
             return self
         return type(self)(self.base_transform, self.reinterpreted_batch_ndims, cache_size)
 
-    def _widen(self, constraint: Any) -> Any:
-        return constraints.independent(constraint, self.reinterpreted_batch_ndims)
-
-    domain = constraints.dependent_property(
-        lambda self: self._widen(self.base_transform.domain), is_discrete=False
-    )
-    codomain = constraints.dependent_property(
-        lambda self: self._widen(self.base_transform.codomain), is_discrete=False
+    domain, codomain = _sides(
+        lambda self, side: constraints.independent(
+            getattr(self.base_transform, side), self.reinterpreted_batch_ndims
+        ),
+        is_discrete=False,
     )
     bijective = property(lambda self: self.base_transform.bijective)
     sign = property(lambda self: self.base_transform.sign)
@@ -449,7 +442,7 @@ class PowerTransform(_Broadcasting):
         super().__init__(cache_size)
         (self.exponent,) = broadcast_all(exponent)
 
-    sign = lazy_property(lambda self: self.exponent.sign())
+    sign = property(lambda self: self.exponent.sign())
 
     def _call(self, x: Any) -> Any:
         return x.pow(self.exponent)
@@ -579,17 +572,25 @@ class _Sequence(Transform):
             new.transforms = [t.with_cache(cache_size) for t in self.transforms]
         return new
 
-    def _parts(self, z: Any) -> Any:
-        raise NotImplementedError
+    domain, codomain = _sides(
+        lambda self, side: self._side([getattr(t, side) for t in self.transforms])
+    )
+    # By subclasses: the slices of a tensor, what joins slices, a constraint of constraints.
+    length: Any
+    _slices: Any
+    _join: Any
+    _side: Any
 
-    def _join(self, parts: list[Any], like: Any) -> Any:
-        raise NotImplementedError
+    def _parts(self, z: Any) -> Any:
+        if z.shape[self.dim] != (length := self.length):
+            raise AssertionError(f"expected size {length} in dim {self.dim}, got {tuple(z.shape)}")
+        return self._slices(z)
 
     def _call(self, x: Any) -> Any:
-        return self._join([t(p) for t, p in zip(self.transforms, self._parts(x))], x)
+        return self._join([t(p) for t, p in zip(self.transforms, self._parts(x))], self.dim)
 
     def _inverse(self, y: Any) -> Any:
-        return self._join([t.inv(p) for t, p in zip(self.transforms, self._parts(y))], y)
+        return self._join([t.inv(p) for t, p in zip(self.transforms, self._parts(y))], self.dim)
 
     def _slopes(self, x: Any, y: Any) -> list[Any]:
         pairs = zip(self.transforms, self._parts(x), self._parts(y))
@@ -611,15 +612,10 @@ class CatTransform(_Sequence):
     event_dim: Any = property(lambda self: max(t.event_dim for t in self.transforms))
     length = property(lambda self: sum(self.lengths))
 
-    def _parts(self, z: Any) -> Any:
-        if z.shape[self.dim] != self.length:
-            raise AssertionError(
-                f"expected size {self.length} in dim {self.dim}, got {z.shape[self.dim]}"
-            )
-        return z.split(self.lengths, self.dim)
+    _join = staticmethod(fn.cat)
 
-    def _join(self, parts: list[Any], like: Any) -> Any:
-        return fn.cat(parts, self.dim)
+    def _slices(self, z: Any) -> Any:
+        return z.split(self.lengths, self.dim)
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
         slopes = [
@@ -629,36 +625,24 @@ class CatTransform(_Sequence):
         dim = (self.dim - x.ndim if self.dim >= 0 else self.dim) + self.event_dim
         return fn.cat(slopes, dim) if dim < 0 else sum(slopes)
 
-    domain = constraints.dependent_property(
-        lambda self: constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
-    )
-    codomain = constraints.dependent_property(
-        lambda self: constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
-    )
+    def _side(self, parts: list[Any]) -> Any:
+        return constraints.cat(parts, self.dim, self.lengths)
 
 
 class StackTransform(_Sequence):
     """Transforms of the entries along `dim`."""
 
-    def _parts(self, z: Any) -> Any:
-        if z.shape[self.dim] != len(self.transforms):
-            raise AssertionError(
-                f"expected size {len(self.transforms)} in dim {self.dim}, got {z.shape[self.dim]}"
-            )
-        return z.unbind(self.dim)
+    _join = staticmethod(fn.stack)
+    length = property(lambda self: len(self.transforms))
 
-    def _join(self, parts: list[Any], like: Any) -> Any:
-        return fn.stack(parts, self.dim)
+    def _slices(self, z: Any) -> Any:
+        return z.unbind(self.dim)
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
         return fn.stack(self._slopes(x, y), self.dim)
 
-    domain = constraints.dependent_property(
-        lambda self: constraints.stack([t.domain for t in self.transforms], self.dim)
-    )
-    codomain = constraints.dependent_property(
-        lambda self: constraints.stack([t.codomain for t in self.transforms], self.dim)
-    )
+    def _side(self, parts: list[Any]) -> Any:
+        return constraints.stack(parts, self.dim)
 
 
 class CumulativeDistributionTransform(Transform):
