@@ -35,14 +35,11 @@ class Categorical(Odds, Distribution):
     has_enumerate_support = True
     _binary = False
 
-    def __init__(
-        self, probs: Tensor | None = None, logits: Tensor | None = None,
-        validate_args: bool | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
         if (probs is None) == (logits is None):
             raise ValueError("Either `probs` or `logits` must be specified, but not both.")
         name, given = ("logits", logits) if probs is None else ("probs", probs)
-        if given is None or given.ndim < 1:
+        if given.ndim < 1:
             raise ValueError(f"`{name}` parameter must be at least one-dimensional.")
         total = given.sum(-1, True) if name == "probs" else given.logsumexp(-1, True)
         self.__dict__[name] = given / total if name == "probs" else given - total
@@ -88,10 +85,7 @@ class _OverCategorical(Distribution):
 
     arg_constraints: Any = {"probs": constraints.simplex, "logits": constraints.real_vector}
 
-    def __init__(
-        self, probs: Tensor | None = None, logits: Tensor | None = None,
-        validate_args: bool | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
         self._categorical = Categorical(probs, logits, validate_args=validate_args)
         shape = self._categorical.param_shape
         super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)

@@ -26,10 +26,6 @@ class _LocationScale(Parametric):
     has_rsample = True
     mean: Any = property(lambda self: self.loc)
     mode: Any = property(lambda self: self.loc)
-    loc: Tensor
-    scale: Tensor
-    _standard_entropy: float
-    _standard_variance: float
 
     @property
     def variance(self) -> Tensor:
@@ -152,7 +148,6 @@ class StudentT(_LocationScale):
     _arguments = {"df": ..., "loc": 0.0, "scale": 1.0}
     mean = property(lambda self: self.loc.masked_fill(self.df <= 1, math.nan))
     stddev = property(lambda self: self.variance.sqrt())
-    df: Tensor
 
     @property
     def variance(self) -> Tensor:
@@ -187,8 +182,6 @@ class Uniform(Parametric):
     mode = property(lambda self: math.nan * self.high)
     stddev = property(lambda self: (self.high - self.low) / 12**0.5)
     variance = property(lambda self: (self.high - self.low).square() / 12)
-    low: Tensor
-    high: Tensor
 
     @property
     def arg_constraints(self) -> dict[str, Any]:
@@ -222,7 +215,6 @@ class GeneralizedPareto(_LocationScale):
 
     arg_constraints = {"loc": real, "scale": positive, "concentration": real}
     stddev = property(lambda self: self.variance.sqrt())
-    concentration: Tensor
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self) -> Any:
@@ -283,8 +275,6 @@ class VonMises(Parametric):
     arg_constraints = {"loc": real, "concentration": positive}
     support = real
     mean = mode = property(lambda self: self.loc)
-    loc: Tensor
-    concentration: Tensor
 
     def _log_prob(self, value: Any) -> Tensor:
         k = self.concentration

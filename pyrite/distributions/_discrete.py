@@ -99,10 +99,9 @@ class Binomial(_Trial):
     has_enumerate_support = True
     mean = property(lambda self: self.total_count * self.probs)
     variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
-    total_count: Tensor
 
     def _prepare(self) -> None:
-        self.total_count = self.total_count.type_as(self._param)
+        self.__dict__["total_count"] = self.total_count.type_as(self._param)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
@@ -149,10 +148,9 @@ class NegativeBinomial(_Trial):
     support = nonnegative_integer
     mean = property(lambda self: self.total_count * self.logits.exp())
     variance = property(lambda self: self.mean / (-self.logits).sigmoid())
-    total_count: Tensor
 
     def _prepare(self) -> None:
-        self.total_count = self.total_count.type_as(self._param)
+        self.__dict__["total_count"] = self.total_count.type_as(self._param)
 
     @property
     def mode(self) -> Tensor:
@@ -181,7 +179,6 @@ class Poisson(Parametric, ExponentialFamily):
     mean = variance = property(lambda self: self.rate)
     mode = property(lambda self: self.rate.floor())
     _natural_params = property(lambda self: (self.rate.log(),))
-    rate: Tensor
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Size, Tensor
 from ..autograd import grad
@@ -34,6 +34,10 @@ class Distribution:
         validate_args: whether parameters and values are checked; default: as
             `set_default_validate_args` says. ValueError names what is wrong.
     """
+
+    if TYPE_CHECKING:  # the parameters
+
+        def __getattr__(self, name: str) -> Any: ...
 
     has_rsample: Any = False
     has_enumerate_support: Any = False

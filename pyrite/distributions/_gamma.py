@@ -31,8 +31,6 @@ class Gamma(Parametric, ExponentialFamily):
     mode = property(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
     variance = property(lambda self: self.concentration / self.rate.square())
     _natural_params = property(lambda self: (self.concentration - 1, -self.rate))
-    concentration: Tensor
-    rate: Tensor
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return _standard(self.concentration, self._extended_shape(sample_shape)) / self.rate
@@ -76,7 +74,6 @@ class Exponential(Parametric, ExponentialFamily):
     mode = property(lambda self: fn.zeros_like(self.rate))
     variance = property(lambda self: self.rate.pow(-2))
     _natural_params = property(lambda self: (-self.rate,))
-    rate: Tensor
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.rate.new_empty(self._extended_shape(sample_shape)).exponential_() / self.rate
@@ -156,8 +153,6 @@ class Beta(Parametric, ExponentialFamily):
     _natural_params = property(lambda self: (self.concentration1, self.concentration0))
     mean = property(lambda self: self.concentration1 / self._total)
     mode = property(lambda self: self._dirichlet.mode[..., 0])
-    concentration1: Tensor
-    concentration0: Tensor
 
     @property
     def _dirichlet(self) -> Dirichlet:
@@ -189,8 +184,6 @@ class FisherSnedecor(Parametric):
     arg_constraints = {"df1": positive, "df2": positive}
     support = positive
     has_rsample = True
-    df1: Tensor
-    df2: Tensor
 
     @property
     def mean(self) -> Tensor:

@@ -55,11 +55,17 @@ class _Covariance(Distribution):
     The other forms are made when first read.
     """
 
-    _unbroadcasted_scale_tril: Tensor
+    _error: type[Exception] = ValueError
 
-    def _set_matrix(self, given: dict[str, Tensor | None], shape: Any) -> Any:
-        """Keep the one matrix given, expanded to the batch dims of `shape` too; their shape."""
-        ((name, matrix),) = ((n, m) for n, m in given.items() if m is not None)
+    def _set_matrix(self, matrices: tuple[Any, Any, Any], shape: Any) -> tuple[Any, Tensor]:
+        """Keep the one matrix given, expanded to the batch dims of `shape` too; those, and it."""
+        given = [(n, m) for n, m in zip(_MATRIX, matrices) if m is not None]
+        if len(given) != 1:
+            raise self._error(
+                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be "
+                "specified."
+            )
+        ((name, matrix),) = given
         if matrix.ndim < 2:
             raise ValueError(
                 f"{name} matrix must be at least two-dimensional, with optional leading batch "
@@ -67,7 +73,7 @@ class _Covariance(Distribution):
             )
         batch = fn.broadcast_shapes(matrix.shape[:-2], shape)
         self.__dict__[name] = matrix.expand((*batch, -1, -1))
-        return size(batch)
+        return size(batch), matrix
 
     def _factor(self) -> None:
         """Factor the matrix, once it has been checked."""
@@ -97,13 +103,6 @@ class _Covariance(Distribution):
         return root.mT @ root
 
 
-def _one_given(given: dict[str, Tensor | None], error: type[Exception]) -> None:
-    if sum(m is not None for m in given.values()) != 1:
-        raise error(
-            "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
-        )
-
-
 class MultivariateNormal(_Covariance):
     """Normal vectors of mean `loc` (..., n) with one of three matrices (..., n, n)."""
 
@@ -119,9 +118,8 @@ class MultivariateNormal(_Covariance):
     ) -> None:  # fmt: skip
         if loc.ndim < 1:
             raise ValueError("loc must be at least one-dimensional.")
-        given = dict(zip(_MATRIX, (covariance_matrix, precision_matrix, scale_tril)))
-        _one_given(given, ValueError)
-        batch = self._set_matrix(given, loc.shape[:-1])
+        matrices = covariance_matrix, precision_matrix, scale_tril
+        batch, _ = self._set_matrix(matrices, loc.shape[:-1])
         self.loc = loc.expand((*batch, -1))
         super().__init__(batch, self.loc.shape[-1:], validate_args=validate_args)
         self._factor()
@@ -245,6 +243,7 @@ class Wishart(_Covariance, ExponentialFamily):
 
     support = constraints.positive_definite
     has_rsample = True
+    _error = AssertionError
     _mean_carrier_measure = 0
 
     def __init__(
@@ -252,10 +251,8 @@ class Wishart(_Covariance, ExponentialFamily):
         precision_matrix: Tensor | None = None, scale_tril: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:  # fmt: skip
-        given = dict(zip(_MATRIX, (covariance_matrix, precision_matrix, scale_tril)))
-        _one_given(given, AssertionError)
-        batch = self._set_matrix(given, getattr(df, "shape", ()))
-        like = next(self.__dict__[n] for n in given if n in self.__dict__)
+        matrices = covariance_matrix, precision_matrix, scale_tril
+        batch, like = self._set_matrix(matrices, getattr(df, "shape", ()))
         self.df = fn.as_tensor(df, dtype=like.dtype, device=like.device).expand(batch)
         n = like.shape[-1]
         if (self.df <= n - 1).any():

@@ -239,31 +239,32 @@ class Weibull(TransformedDistribution):
         return euler_constant * (1 - inverse) + (self.scale * inverse).log() + 1
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    """A continuous variable in the place of a discrete one."""
+
+    temperature, logits, probs = _base("temperature"), _base("logits"), _base("probs")
+    _inner: Any
+    _step: Any
+
+    def __init__(
+        self, temperature: Any, probs: Any = None, logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
+        base = self._inner(temperature, probs, logits, validate_args=validate_args)
+        super().__init__(base, self._step(), validate_args=validate_args)
+
+
+class RelaxedBernoulli(_Relaxed):
     """A continuous Bernoulli variable: nearer to 0 and 1 the lower the temperature."""
 
     arg_constraints = LogitRelaxedBernoulli.arg_constraints
     support = constraints.unit_interval
-    temperature, logits, probs = _base("temperature"), _base("logits"), _base("probs")
-
-    def __init__(
-        self, temperature: Any, probs: Any = None, logits: Any = None,
-        validate_args: bool | None = None,
-    ) -> None:  # fmt: skip
-        base = LogitRelaxedBernoulli(temperature, probs, logits)
-        super().__init__(base, SigmoidTransform(), validate_args=validate_args)
+    _inner, _step = LogitRelaxedBernoulli, SigmoidTransform
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """A continuous one-hot vector: nearer to the corners the lower the temperature."""
 
     arg_constraints = ExpRelaxedCategorical.arg_constraints
     support = constraints.simplex
-    temperature, logits, probs = _base("temperature"), _base("logits"), _base("probs")
-
-    def __init__(
-        self, temperature: Any, probs: Any = None, logits: Any = None,
-        validate_args: bool | None = None,
-    ) -> None:  # fmt: skip
-        base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
-        super().__init__(base, ExpTransform(), validate_args=validate_args)
+    _inner, _step = ExpRelaxedCategorical, ExpTransform

@@ -134,6 +134,11 @@ class Transform:
         return shape
 
 
+def _of(inner: str, name: str) -> Any:
+    """An attribute of the transform inside."""
+    return property(lambda self: getattr(getattr(self, inner), name))
+
+
 class _InverseTransform(Transform):
     """A transform turned round."""
 
@@ -148,8 +153,7 @@ class _InverseTransform(Transform):
 
     domain = constraints.dependent_property(lambda self: self._inv.codomain, is_discrete=False)
     codomain = constraints.dependent_property(lambda self: self._inv.domain, is_discrete=False)
-    bijective = property(lambda self: self._inv.bijective)
-    sign = property(lambda self: self._inv.sign)
+    bijective, sign = _of("_inv", "bijective"), _of("_inv", "sign")
 
     def with_cache(self, cache_size: int = 1) -> Transform:
         return self._inv.with_cache(cache_size).inv
@@ -276,8 +280,7 @@ class IndependentTransform(Transform):
         ),
         is_discrete=False,
     )
-    bijective = property(lambda self: self.base_transform.bijective)
-    sign = property(lambda self: self.base_transform.sign)
+    bijective, sign = _of("base_transform", "bijective"), _of("base_transform", "sign")
 
     def _call(self, x: Any) -> Any:
         if x.ndim < self.domain.event_dim:
