@@ -243,10 +243,8 @@ class Parametric(Distribution):
             cls.__signature__ = cls._signature  # type: ignore[attr-defined]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        given = bound.arguments
-        validate_args = given.pop("validate_args")
+        given = {**self._arguments, **self._signature.bind(*args, **kwargs).arguments}
+        validate_args = given.pop("validate_args", None)
         if "probs" in given and (given["probs"] is None) == (given["logits"] is None):
             raise ValueError("Either `probs` or `logits` must be specified, but not both.")
         names = [n for n, v in given.items() if v is not None]

@@ -24,9 +24,11 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     like = next((v for v in values if isinstance(v, Tensor)), None)
     kind = get_default_dtype() if like is None else like.dtype
     where = None if like is None else like.device
-    return tuple(fn.broadcast_tensors(*[
+    tensors = [
         v if isinstance(v, Tensor) else fn.tensor(v, dtype=kind, device=where) for v in values
-    ]))  # fmt: skip
+    ]
+    same = all(t.shape == tensors[0].shape for t in tensors)
+    return tuple(tensors if same else fn.broadcast_tensors(*tensors))
 
 
 def _standard_normal(shape: Any, dtype: Any, device: Any) -> Tensor:
