@@ -99,6 +99,13 @@ def test_incomplete_gamma() -> None:
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-300)
 
 
+def test_incomplete_gamma_slopes() -> None:
+    a = pyrite.tensor([0.3, 2.0, 50.0], dtype=pyrite.float64, requires_grad=True)
+    x = pyrite.tensor([[0.1], [3.0], [45.0]], dtype=pyrite.float64, requires_grad=True)
+    for function in (pyrite.special.gammainc, pyrite.special.gammaincc):
+        assert pyrite.autograd.gradcheck(function, (a, x))
+
+
 def test_gamma_quantile_moves_with_its_shape() -> None:
     a = np.repeat([0.01, 0.5, 1.0, 10.0, 300.0, 1e4], 30)
     p, h = np.tile(np.linspace(0.02, 0.98, 30), 6), 1e-5

@@ -81,15 +81,22 @@ def _incomplete(xp: Any, a: Any, x: Any, upper: bool) -> Any:
     return xp.where(inside, out, rest).astype(kind)
 
 
+def _shift(F: Any, input: Any, other: Any) -> Any:
+    """The loss of P(input, other) per unit of `input`: the quantile's slope times the density."""
+    return F.standard_gamma_grad(input, other) * F.gamma_density(input, other)
+
+
 # fmt: off
 floating("igamma", "The regularized lower incomplete gamma function P(input, other).",
     lambda xp, input, other: _incomplete(xp, input, other, False),
-    domain=[(0.1, None), (0.1, None)], aliases=("special.gammainc",)).vjp(
-    other=lambda F, g, input, other: g * F.gamma_density(input, other))
+    lambda F, g, input, other: -(g * _shift(F, input, other)),
+    lambda F, g, input, other: g * F.gamma_density(input, other),
+    domain=[(0.1, None), (0.1, None)], aliases=("special.gammainc",))
 floating("igammac", "The regularized upper incomplete gamma function 1 - P(input, other).",
     lambda xp, input, other: _incomplete(xp, input, other, True),
-    domain=[(0.1, None), (0.1, None)], aliases=("special.gammaincc",)).vjp(
-    other=lambda F, g, input, other: -(g * F.gamma_density(input, other)))
+    lambda F, g, input, other: g * _shift(F, input, other),
+    lambda F, g, input, other: -(g * F.gamma_density(input, other)),
+    domain=[(0.1, None), (0.1, None)], aliases=("special.gammaincc",))
 floating("gamma_density", "The density of the gamma distribution of shape `input` at `other`.",
     lambda xp, input, other: (_density(xp, input.astype(xp.float64), other.astype(xp.float64))
         / other).astype(other.dtype), public="", domain=[(0.1, None), (0.1, None)]).vjp(
