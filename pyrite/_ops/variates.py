@@ -49,6 +49,7 @@ def _fill_accepted(out: Any, items: Any, propose: Propose) -> None:
 def _log_gamma_variates(xp: Any, alpha: Any, call: Call) -> Any:
     """The logarithm of gamma variates of the shapes `alpha` (1-D, float64)."""
     n, small = alpha.size, alpha < 1.0
+    boosted = bool(small.any())
     d = xp.where(small, alpha + 1.0, alpha) - 1 / 3
     c = 1.0 / xp.sqrt(9.0 * d)
 
@@ -59,8 +60,11 @@ def _log_gamma_variates(xp: Any, alpha: Any, call: Call) -> Any:
         log_v = 3.0 * _log(xp, xp.where(root > 1e-300, root, 1e-300), 0, True)
         bound = 0.5 * x * x + here * (1.0 - root**3 + log_v)
         refused = (root <= 0.0) | (-_exponential(xp, test, True) >= bound)
-        lower = _exponential(xp, power, True) / alpha[items]
-        return xp.log(here) + log_v - xp.where(small[items], lower, 0.0), ~refused
+        logs = xp.log(here) + log_v
+        if boosted:
+            lower = _exponential(xp, power, True) / alpha[items]
+            logs = xp.where(small[items], logs - lower, logs)
+        return logs, ~refused
 
     out = xp.empty(alpha.shape, dtype=xp.float64)
     _fill_accepted(out, xp.arange(n), propose)

@@ -8,6 +8,7 @@ from typing import Any
 from .._tensor import Tensor
 from . import _functions as fn
 from . import constraints
+from . import transforms as maps
 from ._categorical import ExpRelaxedCategorical
 from ._compound import TransformedDistribution
 from ._continuous import Cauchy, Normal, Uniform
@@ -15,14 +16,6 @@ from ._discrete import LogitRelaxedBernoulli
 from ._gamma import Exponential, Gamma
 from ._parameters import broadcast_all, euler_constant
 from .constraints import positive
-from .transforms import (
-    AbsTransform,
-    AffineTransform,
-    ExpTransform,
-    PowerTransform,
-    SigmoidTransform,
-    StickBreakingTransform,
-)
 
 
 def _base(name: str) -> Any:
@@ -41,7 +34,7 @@ class LogNormal(TransformedDistribution):
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
-        super().__init__(base, ExpTransform(), validate_args=validate_args)
+        super().__init__(base, maps.ExpTransform(), validate_args=validate_args)
 
     @property
     def variance(self) -> Tensor:
@@ -63,7 +56,7 @@ class LogisticNormal(TransformedDistribution):
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         base = base if base.batch_shape else base.expand((1,))
-        super().__init__(base, StickBreakingTransform(), validate_args=validate_args)
+        super().__init__(base, maps.StickBreakingTransform(), validate_args=validate_args)
 
 
 class _Half(TransformedDistribution):
@@ -77,7 +70,7 @@ class _Half(TransformedDistribution):
 
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
         base = self._whole(0, scale, validate_args=False)
-        super().__init__(base, AbsTransform(), validate_args=validate_args)
+        super().__init__(base, maps.AbsTransform(), validate_args=validate_args)
 
     def log_prob(self, value: Any) -> Tensor:
         value = fn.as_tensor(value, dtype=self.scale.dtype, device=self.scale.device)
@@ -119,7 +112,7 @@ class InverseGamma(TransformedDistribution):
 
     def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
         base = Gamma(concentration, rate, validate_args=validate_args)
-        inverse = PowerTransform(-base.rate.new_ones(()))
+        inverse = maps.PowerTransform(-base.rate.new_ones(()))
         super().__init__(base, inverse, validate_args=validate_args)
 
     @property
@@ -152,8 +145,8 @@ class Kumaraswamy(TransformedDistribution):
         self.concentration1, self.concentration0 = a, b
         base = Uniform(fn.zeros_like(a), fn.ones_like(a), validate_args=validate_args)
         steps = [
-            PowerTransform(b.reciprocal()), AffineTransform(1.0, -1.0),
-            PowerTransform(a.reciprocal()),
+            maps.PowerTransform(b.reciprocal()), maps.AffineTransform(1.0, -1.0),
+            maps.PowerTransform(a.reciprocal()),
         ]  # fmt: skip
         super().__init__(base, steps, validate_args=validate_args)
 
@@ -182,7 +175,7 @@ class Pareto(TransformedDistribution):
     def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
         self.scale, self.alpha = broadcast_all(scale, alpha)
         base = Exponential(self.alpha, validate_args=validate_args)
-        steps = [ExpTransform(), AffineTransform(0, self.scale)]
+        steps = [maps.ExpTransform(), maps.AffineTransform(0, self.scale)]
         super().__init__(base, steps, validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
@@ -214,7 +207,8 @@ class Weibull(TransformedDistribution):
         self.scale, self.concentration = broadcast_all(scale, concentration)
         base = Exponential(fn.ones_like(self.scale), validate_args=validate_args)
         steps = [
-            PowerTransform(self.concentration.reciprocal()), AffineTransform(0, self.scale)
+            maps.PowerTransform(self.concentration.reciprocal()),
+            maps.AffineTransform(0, self.scale),
         ]  # fmt: skip
         super().__init__(base, steps, validate_args=validate_args)
 
@@ -259,7 +253,7 @@ class RelaxedBernoulli(_Relaxed):
 
     arg_constraints = LogitRelaxedBernoulli.arg_constraints
     support = constraints.unit_interval
-    _inner, _step = LogitRelaxedBernoulli, SigmoidTransform
+    _inner, _step = LogitRelaxedBernoulli, maps.SigmoidTransform
 
 
 class RelaxedOneHotCategorical(_Relaxed):
@@ -267,4 +261,4 @@ class RelaxedOneHotCategorical(_Relaxed):
 
     arg_constraints = ExpRelaxedCategorical.arg_constraints
     support = constraints.simplex
-    _inner, _step = ExpRelaxedCategorical, ExpTransform
+    _inner, _step = ExpRelaxedCategorical, maps.ExpTransform
