@@ -90,14 +90,14 @@ def sample_dirichlet(xp: Any, input: Array, seed: int, offset: int) -> Array:
     return (out / out.sum(axis=-1, keepdims=True)).astype(input.dtype)
 
 
-@op(dtypes="float", public="")
+@op(kind="pointwise", dtypes="float", public="")
 def standard_gamma_grad(xp: Any, input: Array, sample: Array) -> Array:
     """The slope of a gamma variate in its shape, at a fixed probability."""
     slope = gamma_quantile_slope(xp, input.astype(xp.float64), sample.astype(xp.float64))
     return slope.astype(input.dtype)
 
 
-@op(dtypes="float", public="")
+@op(kind="pointwise", dtypes="float", public="")
 def dirichlet_grad(xp: Any, x: Array, alpha: Array, total: Array) -> Array:
     """The slope of x, of Beta(alpha, total - alpha), in alpha at a fixed probability, / (1 - x)."""
     wide = [a.astype(xp.float64) for a in (alpha, total - alpha, x)]

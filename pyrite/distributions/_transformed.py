@@ -145,9 +145,10 @@ class Kumaraswamy(TransformedDistribution):
         self.concentration1, self.concentration0 = a, b
         base = Uniform(fn.zeros_like(a), fn.ones_like(a), validate_args=validate_args)
         steps = [
-            maps.PowerTransform(b.reciprocal()), maps.AffineTransform(1.0, -1.0),
+            maps.PowerTransform(b.reciprocal()),
+            maps.AffineTransform(1.0, -1.0),
             maps.PowerTransform(a.reciprocal()),
-        ]  # fmt: skip
+        ]
         super().__init__(base, steps, validate_args=validate_args)
 
     def _moment(self, n: int) -> Tensor:
@@ -209,7 +210,7 @@ class Weibull(TransformedDistribution):
         steps = [
             maps.PowerTransform(self.concentration.reciprocal()),
             maps.AffineTransform(0, self.scale),
-        ]  # fmt: skip
+        ]
         super().__init__(base, steps, validate_args=validate_args)
 
     def _moment(self, n: int) -> Tensor:
