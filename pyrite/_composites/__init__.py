@@ -4,7 +4,7 @@ from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
 
 from . import (
-    activation, arrange, attention, classification, complex, conv, convert, create, dropout, einsum,
-    embedding, factor, index, linalg, loss, matrix, norm, pointwise, pool, random, reduce, rnn,
-    scatter, shape, softmax, sort, special, write,
+    activation, arrange, attention, classification, complex, conv, convert, create, ctc, dropout,
+    einsum, embedding, factor, index, linalg, loss, matrix, norm, pointwise, pool, random, reduce,
+    resample, rnn, scatter, shape, softmax, sort, special, write,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from .._inplace import derive
 from .._ops.table import TABLE
 from .._tensor import F, Tensor
 from ._register import composite
-from .random import rand_like
+from .random import exponential_, rand_like
 
 
 def _run(
@@ -220,3 +221,26 @@ def tanhshrink(input: Tensor) -> Tensor:
 def softsign(input: Tensor) -> Tensor:
     """`input / (1 + abs(input))`."""
     return F.div(input, F.add(F.abs(input), 1.0))
+
+
+# ---- a draw that can be differentiated
+
+
+@composite("n")
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """Softmax of (logits + Gumbel noise) / tau (Jang et al. 2017).
+
+    `hard` gives the one-hot vector of the largest, with the gradient of the soft result.
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    noise = F.neg(F.log(exponential_(F.zeros_like(logits.detach()))))
+    soft: Tensor = F.softmax(F.div(F.add(logits, noise), tau), dim)
+    if not hard:
+        return soft
+    fixed = soft.detach()
+    one = F.full((), 1.0, soft.dtype, device=soft.device)
+    chosen = F.scatter(F.zeros_like(fixed), dim, F.argmax(fixed, dim, True), one)
+    return F.add(F.sub(chosen, fixed), soft)

@@ -351,3 +351,65 @@ def _pad_dim(input: Tensor, d: int, before: int, after: int, mode: str) -> Tenso
     else:
         at = xp.clip(at, 0, n - 1)
     return F.index(input, [Tensor(at)], (d,))
+
+
+# ---- channels and space
+
+
+def _block(name: str, input: Tensor, factor: int) -> None:
+    """Errors for an input or a factor that `name` cannot use."""
+    if input.ndim < 3:
+        raise RuntimeError(
+            f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} "
+            "dimension(s)"
+        )
+    if factor <= 0:
+        raise RuntimeError(f"{name} expects a positive factor, but got {factor}")
+
+
+@composite(public="fn")
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(..., channels * r * r, h, w) as (..., channels, h * r, w * r)."""
+    r = upscale_factor
+    _block("pixel_shuffle", input, r)
+    *lead, channels, h, w = input.shape
+    if channels % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
+            f"of upscale_factor, but input.size(-3)={channels} is not divisible by {r * r}"
+        )
+    n, c = len(lead), channels // (r * r)
+    x = F.reshape(input, (*lead, c, r, r, h, w))
+    x = F.permute(x, (*range(n + 1), n + 3, n + 1, n + 4, n + 2))
+    return F.reshape(x, (*lead, c, h * r, w * r))
+
+
+@composite(public="fn")
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """(..., channels, h * r, w * r) as (..., channels * r * r, h, w)."""
+    r = downscale_factor
+    _block("pixel_unshuffle", input, r)
+    *lead, c, height, width = input.shape
+    if height % r or width % r:
+        raise RuntimeError(
+            "pixel_unshuffle expects height and width to be divisible by downscale_factor, but got "
+            f"{height} x {width} and {r}"
+        )
+    n, h, w = len(lead), height // r, width // r
+    x = F.reshape(input, (*lead, c, h, r, w, r))
+    x = F.permute(x, (*range(n + 1), n + 2, n + 4, n + 1, n + 3))
+    return F.reshape(x, (*lead, c * r * r, h, w))
+
+
+@composite(public="fn", aliases=("native_channel_shuffle", "nn.functional.native_channel_shuffle"))
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Channels (dimension 1) in `groups` groups, one of each group in turn."""
+    _block("channel_shuffle", input, groups)
+    n, channels, *rest = input.shape
+    if channels % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} "
+            "groups."
+        )
+    x = F.reshape(input, (n, groups, channels // groups, *rest))
+    return F.reshape(F.permute(x, (0, 2, 1, *range(3, x.ndim))), input.shape)

@@ -125,8 +125,16 @@ def nll_loss(
     return reduced(loss, reduction)
 
 
-def _rows(name: str, input: Tensor, target: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+def _rows(
+    name: str, input: Tensor, target: Tensor, labels: int, reduction: str
+) -> tuple[Tensor, Tensor]:
     """(batch, classes) and a target with the batch and `labels` (0 or 1) dimensions more."""
+    check_reduction(reduction)
+    if not input.array.size and (input.ndim < 2 or not input.shape[1]):
+        raise RuntimeError(
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
+        )
     fits = target.shape == input.shape[: 1 + labels]
     if input.ndim < 2:
         fits = target.array.size == (input.array.size if labels else 1)
@@ -161,7 +169,9 @@ def multi_margin_loss(
     """Mean over the other classes of max(0, margin - x[target] + x[other]) ** p."""
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    x, target = _rows("multi_margin_loss", input, target, 0)
+    x, target = _rows("multi_margin_loss", input, target, 0, reduction)
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"weight must be one-dimensional, got shape {list(weight.shape)}")
     _check_weight(weight, x.shape[1])
     index = _index("multi_margin_loss", target, x.shape[1])
     column = F.reshape(index, (-1, 1))
@@ -180,7 +190,7 @@ def multilabel_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Sum over target classes j (until the first -1) and others i of max(0, 1 - x_j + x_i)."""
-    x, labels = _rows("multilabel_margin_loss", input, target, 1)
+    x, labels = _rows("multilabel_margin_loss", input, target, 1, reduction)
     n, count = x.shape
     valid = F.cumprod(F.cast(F.ge(labels, 0), int64), 1)
     index = _index("multilabel_margin_loss", F.mul(labels, valid), count)
@@ -204,3 +214,42 @@ def multilabel_soft_margin_loss(
     loss = F.add(F.mul(F.sub(1, target), input), missed)
     loss = F.mean(loss if weight is None else F.mul(loss, weight), -1)
     return reduced(loss, reduction, size_average, reduce)
+
+
+@composite(public="n")
+def linear_cross_entropy(
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+    weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """`cross_entropy` of `linear(input, linear_weight, linear_bias)`.
+
+    `input` is (batch, features) or (features,); `linear_weight` (classes, ..., features), whose
+    middle dimensions are those of a loss over (batch, classes, ...).
+    """
+    classes, *space, features = linear_weight.shape
+    if input.ndim not in (1, 2) or linear_weight.ndim < 2 or (space and input.ndim == 1):
+        raise RuntimeError(
+            "expected input with dimensionality 1 or 2 (2 where linear_weight has more than 2 "
+            "dimensions) and linear_weight with dimensionality at least 2, got "
+            f"{list(input.shape)} and {list(linear_weight.shape)}"
+        )
+    if input.shape[-1] != features:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {features}, respectively"
+        )
+    if linear_bias is not None and list(linear_bias.shape) != [classes, *space]:
+        raise RuntimeError(
+            f"expected linear_bias shape {[classes, *space]}, got {list(linear_bias.shape)}"
+        )
+    size = (*input.shape[:-1], classes, *space)
+    if ignore_index is not None and tuple(target.shape) == size:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    bias = None if linear_bias is None else reshape(linear_bias, (-1,))
+    logits = F.linear(input, reshape(linear_weight, (-1, features)), bias)
+    return cross_entropy(
+        F.reshape(logits, size), target, weight, reduction=reduction,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip

@@ -1,11 +1,13 @@
-"""Convolutions and transposed convolutions in one to three dimensions."""
+"""Convolutions and transposed convolutions in one to three dimensions, and their windows."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from .._ops.conv import output_sizes
 from .._tensor import F, Tensor
+from ._register import composite
 from ._shapes import Sizes, batched, named, per_dim, unbatched
 
 
@@ -144,3 +146,87 @@ def _transposed(n: int) -> None:
 for _n in (1, 2, 3):
     _convolution(_n)
     _transposed(_n)
+
+
+@composite(public="fn")
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Convolve (time, batch, in) with (width, in, out): `conv1d` with the channels last."""
+    if input.ndim != 3 or weight.ndim != 3:
+        raise RuntimeError(
+            "conv_tbc: expected input (time, batch, in) and weight (width, in, out), got "
+            f"{list(input.shape)} and {list(weight.shape)}"
+        )
+    x, kernel = F.permute(input, (1, 2, 0)), F.permute(weight, (2, 1, 0))
+    _check("conv_tbc", x, kernel, bias, 1, False)
+    return F.permute(F.convolution(x, kernel, bias, (1,), (pad,), (1,), 1), (2, 0, 1))
+
+
+# ---- windows as columns
+
+
+def _window(
+    name: str, space: Sizes, kernel_size: Any, dilation: Any, padding: Any, stride: Any
+) -> tuple[tuple[Sizes, ...], int]:
+    """Kernel, dilation, padding and stride of two dimensions, and the number of windows."""
+    arguments = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding,
+                 "stride": stride}  # fmt: skip
+    kernel, spread, pad, step = (per_dim(name, n, v, 2) for n, v in arguments.items())
+    if min(kernel) <= 0:
+        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {kernel}")
+    _positive(name, step, pad, spread)
+    blocks = output_sizes(space, kernel, step, pad, spread)
+    if min(blocks) < 1:
+        raise RuntimeError(
+            f"{name}: given spatial size {list(space)}, kernel_size={kernel}, dilation={spread}, "
+            f"padding={pad}, stride={step}, calculated shape of the array of sliding blocks as "
+            f"{blocks}, but its components must be at least one"
+        )
+    return (kernel, spread, pad, step), prod(blocks)
+
+
+@composite(public="n")
+def unfold(
+    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """The windows of (batch, channels, h, w) as columns: (batch, channels * kernel, windows)."""
+    if input.ndim not in (3, 4) or not all(input.shape[input.ndim - 3 :]):
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            f"dimensions for input, but got: {list(input.shape)}"
+        )
+    x = batched("unfold", input, 2)
+    window, _ = _window("unfold", tuple(x.shape[2:]), kernel_size, dilation, padding, stride)
+    out = F.im2col(x, *window)
+    return F.reshape(out, (*input.shape[:-3], *out.shape[1:]))
+
+
+@composite(public="n")
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
+    stride: Any = 1,
+) -> Tensor:  # fmt: skip
+    """Add columns (batch, channels * kernel, windows) up to (batch, channels, *output_size)."""
+    if input.ndim not in (2, 3) or not all(input.shape[-2:]):
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
+            f"non-zero dimensions for input, but got: {list(input.shape)}"
+        )
+    space = per_dim("fold", "output_size", output_size, 2)
+    if min(space) <= 0:
+        raise RuntimeError(f"fold: output_size should be greater than zero, but got {space}")
+    window, blocks = _window("fold", space, kernel_size, dilation, padding, stride)
+    elements = prod(window[0])
+    if input.shape[-2] % elements:
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            f"but got input.size(1)={input.shape[-2]} and kernel_size={window[0]}"
+        )
+    if input.shape[-1] != blocks:
+        raise RuntimeError(
+            f"Given output_size={space} and kernel_size={window[0]}, expected size of input's "
+            f"dimension 2 to match the calculated number of sliding blocks {blocks}, but got "
+            f"input.size(2)={input.shape[-1]}"
+        )
+    x = batched("fold", input, 1)
+    out = F.col2im(x, space, *window)
+    return F.reshape(out, (*input.shape[:-2], *out.shape[1:]))

@@ -10,6 +10,7 @@ from .._ops.pool import pooled_sizes
 from .._tensor import F, Tensor
 from ._register import composite
 from ._shapes import Sizes, batched, named, per_dim, unbatched
+from .random import rand
 from .shape import reshape
 
 Indexed = tuple[Tensor, Tensor]
@@ -142,7 +143,7 @@ def _join(x: Tensor, parts: list[Tensor], dim: int) -> Tensor:
     return F.cat(parts, dim) if parts else F.slice(x, (*[slice(None)] * dim, slice(0, 0)))
 
 
-def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
+def adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
     x, sizes = _adaptive(f"adaptive_avg_pool{n}d", input, output_size, n)
     window = _even(x, sizes)
     if window is not None and prod(sizes) == 1:
@@ -213,6 +214,68 @@ def _unpool(n: int) -> None:
     named(max_unpool, name, "n", "Values at their places in the plane, zeros elsewhere.")
 
 
+# ---- fractional: windows whose distances are drawn (Graham 2014)
+
+
+def _starts(sizes: Sizes, out: Sizes, kernel: Sizes, samples: Tensor) -> list[Tensor]:
+    """Where the windows of each dimension start: (batch, channels, out size) each, int64."""
+    starts = []
+    for d, (n, m, k) in enumerate(zip(sizes, out, kernel, strict=True)):
+        at = 1 - d if len(sizes) == 2 else d  # torch's order of the samples
+        u = F.slice(samples, (slice(None), slice(None), slice(at, at + 1)))
+        step = (n - k) / (m - 1) if m > 1 else 0.0
+        i = F.arange(0, m, 1, samples.dtype, device=samples.device)
+        start = F.sub(F.trunc(F.mul(F.add(i, u), step)), F.trunc(F.mul(u, step)))
+        starts.append(F.cast(F.where(F.eq(i, m - 1), float(n - k), start), int64))
+    return starts
+
+
+def _fractional_size(name: str, input: Tensor, n: int, size: Any, ratio: Any) -> Sizes:
+    """The output size, given or as a ratio of the input's."""
+    if size is None and ratio is None:
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    if size is not None:
+        return per_dim(name, "output_size", size, n)
+    ratios = tuple(ratio) if isinstance(ratio, list | tuple) else (ratio,) * n
+    if len(ratios) != n:
+        raise ValueError(f"{name} requires output_ratio to be one number or {n}, got {ratio}")
+    return tuple([int(s * r) for s, r in zip(input.shape[-n:], ratios, strict=True)])
+
+
+def _fractional(
+    n: int, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any,
+    samples: Tensor | None,
+) -> Indexed:  # fmt: skip
+    name = f"fractional_max_pool{n}d"
+    out = _fractional_size(name, input, n, output_size, output_ratio)
+    kernel = per_dim(name, "kernel_size", kernel_size, n)
+    x = batched(name, input, n)
+    _filled(name, x)
+    sizes, lead = tuple(x.shape[2:]), tuple(x.shape[:2])
+    if any(m < 1 or k < 1 or m + k - 1 > s for s, m, k in zip(sizes, out, kernel, strict=True)):
+        raise RuntimeError(
+            f"{name}(): kernel_size {kernel} is too large relative to the input: output sizes "
+            f"{out} plus kernel_size minus 1 must not be above the input's sizes {sizes}"
+        )
+    if samples is None:
+        samples = rand(*lead, n, dtype=x.dtype, device=x.device)
+    places: Any = F.full((1,) * (2 + 2 * n), 0, int64, device=x.device)
+    for d, start in enumerate(_starts(sizes, out, kernel, samples)):
+        # Axes: batch, channels, then output and element of the window for each dimension.
+        ones = [1] * n
+        start = F.reshape(start, (*lead, *ones[:d], out[d], *ones[d + 1 :], *ones))
+        element = F.arange(0, kernel[d], 1, int64, device=x.device)
+        element = F.reshape(element, (kernel[d], *ones[d + 1 :]))
+        places = F.add(F.mul(places, sizes[d]), F.add(start, element))
+    places = F.reshape(places, (*lead, prod(out), prod(kernel)))
+    flat = F.reshape(x, (*lead, prod(sizes)))
+    seen = F.gather(flat.detach(), 2, F.reshape(places, (*lead, prod(out) * prod(kernel))))
+    best = F.argmax(F.reshape(seen, places.shape), 3, True)
+    places = F.reshape(F.gather(places, 3, best), (*lead, prod(out)))
+    results = [F.reshape(t, (*lead, *out)) for t in (F.gather(flat, 2, places), places)]
+    return unbatched(results[0], input), unbatched(results[1], input)
+
+
 def _public(n: int) -> None:
     """The functions of `n` dimensions under torch's names."""
     over = f"over the last {n} dimensions of (batch, channels, ...)"
@@ -239,11 +302,28 @@ def _public(n: int) -> None:
         return max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
-        return _adaptive_avg(n, input, output_size)
+        return adaptive_avg(n, input, output_size)
 
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         results = _adaptive_max(n, input, output_size)
         return results if return_indices else results[0]
+
+    def adaptive_with_indices(input: Tensor, output_size: Any, return_indices: bool = True) -> Any:
+        return _adaptive_max(n, input, output_size)
+
+    def fractional_max_pool(
+        input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+        return_indices: bool = False, _random_samples: Tensor | None = None,
+    ) -> Any:  # fmt: skip
+        how = (kernel_size, output_size, output_ratio, _random_samples)
+        results = _fractional(n, input, *how)
+        return results if return_indices else results[0]
+
+    def fractional_with_indices(
+        input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+        return_indices: bool = True, _random_samples: Tensor | None = None,
+    ) -> Any:  # fmt: skip
+        return _fractional(n, input, kernel_size, output_size, output_ratio, _random_samples)
 
     def lp_pool(
         input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None,
@@ -266,8 +346,15 @@ def _public(n: int) -> None:
          f"Mean {over}, cut into `output_size` parts."),
         (adaptive_max_pool, "adaptive_max_pool", "n",
          f"Maximum {over}, cut into `output_size` parts; `return_indices`: also {place}."),
+        (adaptive_with_indices, "adaptive_max_pool{}_with_indices", "n",
+         f"Maximum {over}, cut into `output_size` parts, and {place}."),
+        (fractional_max_pool, "fractional_max_pool", "n", f"Maximum of drawn windows {over}."),
+        (fractional_with_indices, "fractional_max_pool{}_with_indices", "n",
+         f"Maximum of drawn windows {over}, and {place}."),
         (lp_pool, "lp_pool", "n", f"(sum x**p)**(1/p) of each window {over}."),
     ):  # fmt: skip
+        if n == 1 and "fractional" in name:
+            continue
         full = name.format(f"{n}d") if "{}" in name else f"{name}{n}d"
         named(function, full, public, doc, out=function is avg_pool and n > 1)
 

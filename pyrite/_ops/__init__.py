@@ -2,7 +2,7 @@
 
 from . import (
     activation, bessel, compare, complex, conv, create, embedding, factor, gamma, index, ldl,
-    linalg, loss, norm, optim, pointwise, polynomial, pool, random, reduce, rnn, shape, softmax,
-    solve, sort, sparse, special, spectral, variates,
+    linalg, loss, norm, optim, pointwise, polynomial, pool, random, reduce, resample, rnn, shape,
+    softmax, solve, sort, sparse, special, spectral, variates,
 )  # fmt: skip
 from .table import TABLE as TABLE

@@ -88,6 +88,12 @@ def _matrices(xp: Any, weight: Any, groups: int) -> Any:
     return xp.reshape(weight, (groups, weight.shape[0] // groups, prod(weight.shape[1:])))
 
 
+def _add_windows(out: Any, columns: Any, kernel: Sizes, stride: Sizes, dilation: Sizes) -> None:
+    """Add columns (batch, channels, kernel elements, *sizes) where their windows read `out`."""
+    for i, place in enumerate(offsets(kernel, columns.shape[3:], stride, dilation)):
+        out[place] += columns[:, :, i]
+
+
 @op(kind="conv", public="", onnx="Conv", autocast="lower")
 def convolution(
     xp: Any, input: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Sizes,
@@ -129,13 +135,11 @@ def conv_grad_input(
     rows = xp.reshape(grad, (n, groups, weight.shape[0] // groups, prod(sizes)))
     spatial = tuple([k + 2 * p for k, p in zip(size[2:], padding, strict=True)])
     out = xp.zeros((*size[:2], *spatial), grad.dtype)
-    places = list(offsets(kernel, sizes, stride, dilation))
     bytes_each = size[1] * prod(kernel) * prod(sizes) * grad.dtype.itemsize
     for part in _blocks(n, bytes_each):
         columns = xp.matmul(matrix, rows[part])
-        columns = xp.reshape(columns, (-1, size[1], len(places), *sizes))
-        for i, place in enumerate(places):
-            out[part][place] += columns[:, :, i]
+        columns = xp.reshape(columns, (-1, size[1], prod(kernel), *sizes))
+        _add_windows(out[part], columns, kernel, stride, dilation)
     return out[inner(size[2:], padding)] if any(padding) else out
 
 
@@ -176,3 +180,37 @@ conv_grad_weight.vjp(
         grad, g, input_shape, *attrs[1:]
     ),
 )
+
+
+# ---- the columns on their own
+
+
+@op(kind="conv", public="")
+def im2col(
+    xp: Any, input: Array, kernel_size: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes
+) -> Array:
+    """The windows of (batch, channels, ...) as (batch, channels * kernel elements, windows)."""
+    sizes = output_sizes(input.shape[2:], kernel_size, stride, padding, dilation)
+    windows = _windows(xp, input, kernel_size, sizes, stride, padding, dilation)
+    rows = input.shape[1] * prod(kernel_size)
+    return xp.reshape(windows.copy(), (input.shape[0], rows, prod(sizes)))
+
+
+@op(kind="conv", public="")
+def col2im(
+    xp: Any, input: Array, output_size: Sizes, kernel_size: Sizes, dilation: Sizes, padding: Sizes,
+    stride: Sizes,
+) -> Array:  # fmt: skip
+    """The adjoint of `im2col`: each window's elements added where they come from."""
+    sizes = output_sizes(output_size, kernel_size, stride, padding, dilation)
+    elements = prod(kernel_size)
+    lead = (input.shape[0], input.shape[1] // elements)
+    columns = xp.reshape(input, (*lead, elements, *sizes))
+    spatial = [k + 2 * p for k, p in zip(output_size, padding, strict=True)]
+    out = xp.zeros((*lead, *spatial), input.dtype)
+    _add_windows(out, columns, kernel_size, stride, dilation)
+    return out[inner(output_size, padding)].copy() if any(padding) else out
+
+
+im2col.vjp(input=lambda F, g, input_shape, attrs: F.col2im(g, tuple(input_shape[2:]), *attrs))
+col2im.vjp(input=lambda F, g, attrs: F.im2col(g, *attrs[1:]))

@@ -23,6 +23,14 @@ def _grad_weight(g: Any, x: Any, size: Any, *rest: Any) -> Any:
     return getattr(torch.nn.grad, f"conv{g.ndim - 2}d_weight")(x, size, g, *rest)
 
 
+# input, kernel, dilation, padding, stride, and the shape of the columns
+_WINDOWS: list[Any] = [
+    ((2, 3, 5, 6), (2, 3), (1, 1), (0, 0), (1, 1), (2, 18, 16)),
+    ((1, 2, 6, 5), (2, 2), (2, 1), (1, 0), (1, 2), (1, 8, 12)),
+    ((2, 1, 5, 5), (3, 3), (1, 1), (1, 1), (2, 2), (2, 9, 9)),
+    ((0, 1, 5, 5), (3, 3), (1, 1), (0, 0), (1, 1), (0, 9, 9)),
+]
+
 # input, weight, output sizes, and (stride, padding, dilation, groups)
 _CASES: list[Any] = [
     ((2, 3, 7), (4, 3, 3), (5,), ((1,), (0,), (1,), 1)),
@@ -52,4 +60,7 @@ samples(
     conv_grad_weight=[
         S(A((x[0], w[0], *out)), A(x), w, *rest, torch=_grad_weight) for x, w, out, rest in _CASES
     ],
+    im2col=[S(A(x), *rest, torch="nn.functional.unfold") for x, *rest, _ in _WINDOWS],
+    col2im=[S(A(columns), x[2:], *rest, torch="nn.functional.fold")
+            for x, *rest, columns in _WINDOWS],
 )  # fmt: skip
