@@ -18,7 +18,7 @@ try:
 except ImportError:
     torch = None  # type: ignore[assignment]
 
-IMAGE, SERIES, ROWS = (2, 4, 6, 6), (2, 4, 7), (3, 6)
+IMAGE, SERIES, ROWS, VOLUME = (2, 4, 6, 6), (2, 4, 7), (3, 6), (2, 4, 4, 5, 4)
 LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("Linear", (6, 5), {}, ROWS), ("Linear", (6, 5), {"bias": False}, (2, 3, 6)),
     ("Identity", (), {}, ROWS),
@@ -44,6 +44,28 @@ LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
         "ReLU", "ReLU6", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "LogSigmoid",
         "Softsign", "Hardtanh", "Hardswish", "Hardsigmoid", "Tanhshrink", "Softshrink",
         "Hardshrink")],
+    ("Softmax2d", (), {}, IMAGE), ("Threshold", (0.1, 0.5), {}, ROWS),
+    ("Conv3d", (4, 6, 2), {"padding": 1, "groups": 2}, VOLUME),
+    ("ConvTranspose1d", (4, 3, 3), {"stride": 2}, SERIES),
+    ("ConvTranspose2d", (4, 6, 3, 2, 1, 1), {"groups": 2}, IMAGE),
+    ("ConvTranspose3d", (4, 2, 2), {"bias": False, "dilation": 2}, VOLUME),
+    ("BatchNorm3d", (4,), {}, VOLUME), ("InstanceNorm1d", (4,), {"affine": True}, SERIES),
+    ("InstanceNorm2d", (4,), {"track_running_stats": True}, IMAGE),
+    ("InstanceNorm2d", (4,), {}, IMAGE[1:]), ("InstanceNorm3d", (4,), {}, VOLUME),
+    ("RMSNorm", (6,), {}, ROWS), ("LocalResponseNorm", (2,), {}, IMAGE),
+    ("MaxPool3d", (2,), {}, VOLUME), ("AvgPool3d", (2, 1), {}, VOLUME),
+    ("AdaptiveAvgPool3d", (2,), {}, VOLUME), ("AdaptiveMaxPool3d", ((2, None, 1),), {}, VOLUME),
+    ("LPPool1d", (2, 3), {}, SERIES), ("LPPool2d", (3, 2), {"stride": 1}, (2, 3, 6, 6)),
+    ("FractionalMaxPool2d", (2,),
+     {"output_ratio": 0.5, "_random_samples": np.full((2, 4, 2), 0.3)}, IMAGE),
+    *[(f"{name}Pad{n}d", ((1, 2) * n,), {}, shape) for n, shape in enumerate(
+        (SERIES, IMAGE, VOLUME), 1) for name in ("Zero", "Reflection", "Replication", "Circular")],
+    ("ConstantPad2d", (1, 0.5), {}, IMAGE), ("Fold", ((4, 4), 2), {}, (2, 4, 9)),
+    ("Unfold", ((2, 3),), {"stride": 2}, IMAGE), ("PixelShuffle", (2,), {}, IMAGE),
+    ("PixelUnshuffle", (3,), {}, IMAGE), ("ChannelShuffle", (2,), {}, IMAGE),
+    ("Upsample", (), {"scale_factor": 1.5, "mode": "bilinear"}, IMAGE),
+    ("Upsample", (9,), {}, SERIES), ("UpsamplingNearest2d", (), {"scale_factor": 2}, IMAGE),
+    ("UpsamplingBilinear2d", ((4, 9),), {}, IMAGE),
 ]  # fmt: skip
 
 
@@ -54,8 +76,13 @@ def test_layer_equals_torch(
 ) -> None:
     if torch is None:
         pytest.skip("torch is not installed")
-    theirs = getattr(torch.nn, name)(*args, **kwargs).double().train(training)
-    ours = getattr(nn, name)(*args, **kwargs).double().train(training)
+    made = [
+        getattr(module, name)(*args, **{
+            k: wrap(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()
+        }).double().train(training)
+        for module, wrap in ((torch.nn, torch.from_numpy), (nn, pyrite.from_numpy))
+    ]  # fmt: skip
+    theirs, ours = made
     state = {k: pyrite.from_numpy(v.numpy().copy()) for k, v in theirs.state_dict().items()}
     assert list(ours.state_dict()) == list(state)
     ours.load_state_dict(state)
@@ -81,6 +108,9 @@ LOSSES: list[tuple[str, dict[str, Any], str]] = [
     ("BCEWithLogitsLoss", {}, "share"), ("CrossEntropyLoss", {}, "label"),
     ("CrossEntropyLoss", {"label_smoothing": 0.1, "ignore_index": 2}, "label"),
     ("CrossEntropyLoss", {}, "share"), ("NLLLoss", {"reduction": "sum"}, "label"),
+    ("PoissonNLLLoss", {"full": True}, "share"), ("HingeEmbeddingLoss", {}, "sign"),
+    ("SoftMarginLoss", {"reduction": "sum"}, "sign"), ("MultiMarginLoss", {"p": 2}, "label"),
+    ("MultiLabelMarginLoss", {}, "labels"), ("MultiLabelSoftMarginLoss", {}, "share"),
 ]  # fmt: skip
 
 
@@ -92,7 +122,8 @@ def test_loss_equals_torch(name: str, kwargs: Any, target: str) -> None:
     data = rng.uniform(0.1, 0.9, (5, 4))
     wanted = {
         "real": rng.standard_normal((5, 4)), "share": rng.dirichlet(np.ones(4), 5),
-        "label": rng.integers(0, 4, 5),
+        "label": rng.integers(0, 4, 5), "sign": np.sign(rng.standard_normal((5, 4))),
+        "labels": np.argsort(rng.random((5, 4)), 1) - (rng.random((5, 4)) < 0.1),
     }[target]  # fmt: skip
     x, y = pyrite.from_numpy(data).requires_grad_(), torch.from_numpy(data).requires_grad_()
     got = getattr(nn, name)(**kwargs)(x, pyrite.from_numpy(wanted))
@@ -101,6 +132,57 @@ def test_loss_equals_torch(name: str, kwargs: Any, target: str) -> None:
     got.sum().backward()
     want.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+SEVERAL: list[tuple[str, dict[str, Any], int]] = [
+    ("CosineEmbeddingLoss", {"margin": 0.2}, 2), ("MarginRankingLoss", {"margin": 0.1}, 1),
+    ("TripletMarginLoss", {"swap": True}, 0), ("TripletMarginWithDistanceLoss", {}, 0),
+    ("GaussianNLLLoss", {"full": True}, 0), ("CosineSimilarity", {"dim": 0}, -1),
+    ("PairwiseDistance", {"p": 1.0, "keepdim": True}, -1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kwargs", "signs"), SEVERAL)
+def test_layers_of_several_inputs_equal_torch(name: str, kwargs: Any, signs: int) -> None:
+    """`signs`: the dimensions of a last input of signs; 0 a third like the others, -1 none."""
+    if torch is None:
+        pytest.skip("torch is not installed")
+    rng = np.random.default_rng(3)
+    shape = (5,) if signs == 1 else (5, 4)
+    inputs = [rng.uniform(0.1, 1.0, shape) for _ in range(3 if not signs else 2)]
+    inputs += [np.sign(rng.standard_normal(5))] if signs > 0 else []
+    results = []
+    for module, wrap in ((nn, pyrite.from_numpy), (torch.nn, torch.from_numpy)):
+        layer, x = getattr(module, name)(**kwargs), [wrap(a.copy()) for a in inputs]
+        out = layer(x[0].requires_grad_(), *x[1:])
+        out.sum().backward()
+        results.append((out.detach().numpy(), x[0].grad.numpy(), repr(layer)))
+    for got, want in zip(results[0][:2], results[1][:2], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    assert results[0][2] == results[1][2]
+
+
+def test_embedding_bag_and_unpooling_equal_torch() -> None:
+    if torch is None:
+        pytest.skip("torch is not installed")
+    theirs = torch.nn.EmbeddingBag(7, 3, mode="sum", padding_idx=2)
+    ours = nn.EmbeddingBag.from_pretrained(
+        pyrite.from_numpy(theirs.weight.detach().numpy()), mode="sum", padding_idx=2
+    )
+    assert repr(ours) == repr(theirs)
+    bags = np.array([[0, 2, 5], [6, 1, 2]])
+    np.testing.assert_allclose(
+        ours(pyrite.from_numpy(bags)).numpy(), theirs(torch.from_numpy(bags)).detach().numpy(),
+        rtol=1e-6,
+    )  # fmt: skip
+    data = np.random.default_rng(4).standard_normal((1, 2, 5, 5))
+    results = []
+    for module, wrap in ((nn, pyrite.from_numpy), (torch.nn, torch.from_numpy)):
+        pooled, where = module.MaxPool2d(2, return_indices=True)(wrap(data))
+        unpool = module.MaxUnpool2d(2)
+        results.append((unpool(pooled, where, output_size=(5, 5)).numpy(), repr(unpool)))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
 
 
 class Net(nn.Module):

@@ -320,7 +320,7 @@ def gaussian_nll_loss(
     if var.shape != input.shape:
         if var.shape == input.shape[:-1]:
             var = F.reshape(var, (*var.shape, 1))
-        elif var.shape[:-1] != input.shape[:-1] or var.shape[-1] != 1:
+        elif var.ndim != input.ndim or [v for v, n in zip(var.shape, input.shape) if v != n] != [1]:
             raise ValueError(
                 f"var is of incorrect size: got {list(var.shape)} for input {list(input.shape)}"
             )

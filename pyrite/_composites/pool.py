@@ -259,6 +259,13 @@ def _fractional(
         )
     if samples is None:
         samples = rand(*lead, n, dtype=x.dtype, device=x.device)
+    elif (
+        samples.ndim != 3 or samples.shape[0] < lead[0] or tuple(samples.shape[1:]) != (lead[1], n)
+    ):
+        raise RuntimeError(
+            f"{name}: expected _random_samples of size {[*lead, n]}, got {list(samples.shape)}"
+        )
+    samples = F.slice(samples, (slice(0, lead[0]),))
     places: Any = F.full((1,) * (2 + 2 * n), 0, int64, device=x.device)
     for d, start in enumerate(_starts(sizes, out, kernel, samples)):
         # Axes: batch, channels, then output and element of the window for each dimension.

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from . import activation, loss, pooling
+from . import activation, batchnorm, conv, dropout, image, loss, padding, pooling
 from .activation import *  # noqa: F403
-from .batchnorm import BatchNorm1d, BatchNorm2d
+from .batchnorm import *  # noqa: F403
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from .conv import Conv1d, Conv2d
-from .dropout import Dropout, Dropout1d, Dropout2d
+from .conv import *  # noqa: F403
+from .distance import CosineSimilarity, PairwiseDistance
+from .dropout import *  # noqa: F403
 from .flatten import Flatten, Unflatten
+from .image import *  # noqa: F403
 from .linear import Bilinear, Identity, Linear
 from .loss import *  # noqa: F403
 from .module import Module
-from .normalization import GroupNorm, LayerNorm
+from .normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
-from .sparse import Embedding
+from .sparse import Embedding, EmbeddingBag
 
 __all__ = [  # noqa: PLE0604
-    "BatchNorm1d", "BatchNorm2d", "Bilinear", "Conv1d", "Conv2d", "Dropout", "Dropout1d",
-    "Dropout2d", "Embedding", "Flatten", "GRU", "GRUCell", "GroupNorm", "Identity", "LSTM",
-    "LSTMCell", "LayerNorm", "Linear", "Module", "ModuleDict", "ModuleList", "ParameterDict",
-    "ParameterList", "RNN", "RNNBase", "RNNCell", "RNNCellBase", "Sequential", "Unflatten",
-    *activation.__all__, *loss.__all__, *pooling.__all__,
+    "Bilinear", "CosineSimilarity", "Embedding", "EmbeddingBag", "Flatten", "GRU", "GRUCell",
+    "GroupNorm", "Identity", "LSTM", "LSTMCell", "LayerNorm", "Linear", "LocalResponseNorm",
+    "Module", "ModuleDict", "ModuleList", "PairwiseDistance", "ParameterDict", "ParameterList",
+    "RMSNorm", "RNN", "RNNBase", "RNNCell", "RNNCellBase", "Sequential", "Unflatten",
+    *activation.__all__, *batchnorm.__all__, *conv.__all__, *dropout.__all__, *image.__all__,
+    *loss.__all__, *padding.__all__, *pooling.__all__,
 ]  # fmt: skip

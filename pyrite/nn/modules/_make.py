@@ -23,19 +23,21 @@ class FunctionModule(Module):
         options: the arguments that it is called with beside the inputs.
         hidden: arguments of the constructor that are none of the function's.
         shown: the arguments that the text form shows.
+        n: the number of spatial dimensions, of layers made for several.
     """
 
     function: str
     options: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    n: int
     _arguments: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
         """Check or complete the arguments, which are attributes by now."""
 
-    def _call(self, *inputs: Any) -> Any:
-        options = {name: getattr(self, name) for name in self.options}
+    def _call(self, *inputs: Any, **more: Any) -> Any:
+        options = {name: getattr(self, name) for name in self.options} | more
         return getattr(functional, self.function)(*inputs, **options)
 
     def forward(self, input: Tensor) -> Any:
@@ -75,6 +77,18 @@ def takes(cls: type[M], arguments: Mapping[str, Any]) -> type[M]:
     cls.__init__, cls._arguments = __init__, arguments  # type: ignore[method-assign]
     cls.options = tuple(name for name in arguments if name not in cls.hidden)
     return cls
+
+
+def made(
+    base: type[M], name: str, doc: str, arguments: Mapping[str, Any] | None = None, **members: Any
+) -> type[M]:
+    """A class made from a row: `base` with other class attributes and constructor arguments."""
+    place = {"__module__": base.__module__, "__qualname__": name, "__doc__": doc}
+    cls: type[M] = type(name, (base,), {**place, **members})
+    return cls if arguments is None else takes(cls, arguments)
+
+
+REQUIRED = _EMPTY  # in rows: an argument without default
 
 
 def facts(module: Module, *names: str) -> str:

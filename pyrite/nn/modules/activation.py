@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._tensor import Parameter, Tensor
 from .. import functional
-from ._make import FunctionModule, full, takes
+from ._make import REQUIRED, FunctionModule, declared, full, made
 from .module import Module
 
 F: Any = functional
@@ -46,12 +46,35 @@ _MADE: dict[str, tuple[str, dict[str, Any]]] = {
     "LogSoftmax": ("log_softmax", {"dim": None}),
     "Softmin": ("softmin", {"dim": None}),
     "GLU": ("glu", {"dim": -1}),
+    "Threshold": ("threshold", {"threshold": REQUIRED, "value": REQUIRED, **_INPLACE}),
 }
 for _name, (_function, _options) in _MADE.items():
-    globals()[_name] = takes(type(_name, (_Activation,), {
-        "__module__": __name__, "__qualname__": _name, "function": _function,
-        "__doc__": f"`nn.functional.{_function}` as a module.",
-    }), _options)  # fmt: skip
+    globals()[_name] = made(
+        _Activation, _name, f"`nn.functional.{_function}` as a module.", _options,
+        function=_function,
+    )  # fmt: skip
+
+
+@declared
+class RReLU(_Activation):
+    """Leaky ReLU whose slopes are drawn in training (Xu et al. 2015)."""
+
+    function = "rrelu"
+    lower: float = 1.0 / 8
+    upper: float = 1.0 / 3
+    inplace: bool = False
+
+    def forward(self, input: Tensor) -> Any:
+        return self._call(input, training=self.training)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return F.softmax(input, -3)
 
 
 class PReLU(Module):
@@ -71,4 +94,4 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-__all__ = [*_MADE, "PReLU"]  # noqa: PLE0604
+__all__ = [*_MADE, "PReLU", "RReLU", "Softmax2d"]  # noqa: PLE0604

@@ -1,7 +1,8 @@
-"""Batch normalisation (Ioffe & Szegedy 2015)."""
+"""Batch and instance normalisation."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from ..._dtypes import int64
@@ -11,10 +12,17 @@ from ._make import add_parameters, facts, full
 from .normalization import Affine
 
 F: Any = functional
+__all__ = [
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d",
+    "InstanceNorm3d",
+]  # fmt: skip
 
 
 class _BatchNorm(Affine):
-    """Normalises each channel over the batch in training, by running statistics otherwise."""
+    """Normalises each channel over the batch in training, by running statistics otherwise.
+
+    Ioffe & Szegedy 2015.
+    """
 
     _version = 2
     dims: tuple[int, ...]
@@ -96,3 +104,57 @@ class BatchNorm2d(_BatchNorm):
     """Batch normalisation of (N, C, H, W)."""
 
     dims = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of (N, C, D, H, W)."""
+
+    dims = (5,)
+
+
+class _InstanceNorm(_BatchNorm):
+    """Normalises each channel of each sample (Ulyanov et al. 2016)."""
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
+        affine: bool = False, track_running_stats: bool = False, device: Any = None,
+        dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        single = input.ndim == self.dims[0]
+        channels = input.shape[0 if single else 1]
+        if channels != self.num_features:
+            text = f"input's size at dim={0 if single else 1} ({channels}) does not match "
+            text += f"num_features ({self.num_features})"
+            if self.affine:
+                raise ValueError(f"{text}: expected input's size to match num_features")
+            warnings.warn(f"{text}, which is not used because affine=False", stacklevel=2)
+        x = input.unsqueeze(0) if single else input
+        out = F.instance_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training or not self.track_running_stats, self.momentum or 0.0, self.eps,
+        )  # fmt: skip
+        return out.squeeze(0) if single else out
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (N, C, L) or (C, L)."""
+
+    dims = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of (N, C, H, W) or (C, H, W)."""
+
+    dims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W)."""
+
+    dims = (4, 5)

@@ -10,6 +10,9 @@ from ._make import add_parameters, facts, tuple_of
 from .module import Module
 
 F: Any = functional
+__all__ = [
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+]  # fmt: skip
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
@@ -17,6 +20,7 @@ class _ConvNd(Module):
     """What the convolutions share: arguments, parameters, initial values, text."""
 
     n: int
+    transposed = False
     weight: Parameter
     bias: Parameter | None
 
@@ -31,9 +35,11 @@ class _ConvNd(Module):
         self.kernel_size = tuple_of(kernel_size, self.n)
         self.stride, self.dilation = tuple_of(stride, self.n), tuple_of(dilation, self.n)
         self.padding = padding if isinstance(padding, str) else tuple_of(padding, self.n)
-        self.padding_mode = padding_mode
-        size = (out_channels, in_channels // groups, *self.kernel_size)
-        add_parameters(self, device, dtype, weight=size, bias=size[:1] if bias else None)
+        self.padding_mode, self.output_padding = padding_mode, (0,) * self.n
+        ends = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        size = (ends[0], ends[1] // groups, *self.kernel_size)
+        shift = (out_channels,) if bias else None
+        add_parameters(self, device, dtype, weight=size, bias=shift)
         self.reset_parameters()
 
     def _check(
@@ -77,7 +83,8 @@ class _ConvNd(Module):
         )
 
     def extra_repr(self) -> str:
-        usual = {"padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1}
+        usual = {"padding": (0,) * self.n, "dilation": (1,) * self.n,
+                 "output_padding": (0,) * self.n, "groups": 1}  # fmt: skip
         unusual = [n for n, value in usual.items() if getattr(self, n) != value]
         text = f"{self.in_channels}, {self.out_channels}, "
         text += facts(self, "kernel_size", "stride", *unusual)
@@ -95,3 +102,79 @@ class Conv2d(_ConvNd):
     """Cross-correlation over (N, C, H, W) or (C, H, W)."""
 
     n = 2
+
+
+class Conv3d(_ConvNd):
+    """Cross-correlation over (N, C, D, H, W) or (C, D, H, W)."""
+
+    n = 3
+
+
+class _ConvTransposeNd(_ConvNd):
+    """The convolutions' adjoints, which make larger."""
+
+    transposed = True
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1,
+        padding: Any = 0, output_padding: Any = 0, groups: int = 1, bias: bool = True,
+        dilation: Any = 1, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        if padding_mode != "zeros":
+            name = type(self).__name__
+            raise ValueError(
+                f'Only "zeros" padding mode is supported for {name}, got {padding_mode!r}'
+            )
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+            padding_mode, device, dtype,
+        )  # fmt: skip
+        self.output_padding = tuple_of(output_padding, self.n)
+
+    def _extra(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
+        """The output padding that gives `output_size`."""
+        if output_size is None:
+            return self.output_padding
+        lead = input.ndim - self.n
+        size = tuple(output_size)
+        size = size[lead:] if len(size) == lead + self.n else size
+        if len(size) != self.n:
+            raise ValueError(
+                f"ConvTranspose{self.n}D: for {input.ndim}D input, output_size must have {self.n} "
+                f"or {lead + self.n} elements (got {len(size)})"
+            )
+        rows = zip(input.shape[lead:], self.stride, self.padding, self.dilation, self.kernel_size,
+                   strict=True)  # fmt: skip
+        least = [(m - 1) * s - 2 * p + d * (k - 1) + 1 for m, s, p, d, k in rows]
+        extra = tuple([o - m for o, m in zip(size, least, strict=True)])
+        if any(not 0 <= e < s for e, s in zip(extra, self.stride, strict=True)):
+            most = [m + s - 1 for m, s in zip(least, self.stride, strict=True)]
+            raise ValueError(
+                f"requested an output size of {list(size)}, but valid sizes range from {least} to "
+                f"{most} (for an input of {list(input.shape[lead:])})"
+            )
+        return extra
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        return getattr(F, f"conv_transpose{self.n}d")(
+            input, self.weight, self.bias, self.stride, self.padding,
+            self._extra(input, output_size), self.groups, self.dilation,
+        )  # fmt: skip
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """The adjoint of `Conv1d` over (N, C, L) or (C, L)."""
+
+    n = 1
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """The adjoint of `Conv2d` over (N, C, H, W) or (C, H, W)."""
+
+    n = 2
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """The adjoint of `Conv3d` over (N, C, D, H, W) or (C, D, H, W)."""
+
+    n = 3

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._tensor import Tensor
 from .. import functional
-from ._make import FunctionModule, declared
+from ._make import FunctionModule, declared, made
 
 
 @declared
@@ -23,19 +23,15 @@ class _Dropout(FunctionModule):
         return getattr(functional, self.function)(input, self.p, self.training, self.inplace)
 
 
-class Dropout(_Dropout):
-    """Zeroes elements with probability p in training and scales the others by 1/(1-p)."""
-
-    function = "dropout"
-
-
-class Dropout1d(_Dropout):
-    """Zeroes whole channels of (N, C, L)."""
-
-    function = "dropout1d"
-
-
-class Dropout2d(_Dropout):
-    """Zeroes whole channels of (N, C, H, W)."""
-
-    function = "dropout2d"
+_MADE = {
+    "Dropout": "Zeroes elements with probability p in training and scales the others by 1/(1-p).",
+    "Dropout1d": "Zeroes whole channels of (N, C, L).",
+    "Dropout2d": "Zeroes whole channels of (N, C, H, W).",
+    "Dropout3d": "Zeroes whole channels of (N, C, D, H, W).",
+    "AlphaDropout": "Dropout that keeps mean and variance of SELU activations.",
+    "FeatureAlphaDropout": "`AlphaDropout` of whole channels.",
+}
+for _name, _doc in _MADE.items():
+    _function = _name.lower().replace("alphadropout", "_alpha_dropout").lstrip("_")
+    globals()[_name] = made(_Dropout, _name, _doc, function=_function)
+__all__ = [*_MADE]  # noqa: PLE0604

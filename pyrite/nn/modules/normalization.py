@@ -1,4 +1,4 @@
-"""Layer and group normalisation."""
+"""Layer, group, root-mean-square and local response normalisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._tensor import Tensor
 from .. import functional, init
-from ._make import add_parameters, facts
+from ._make import FunctionModule, add_parameters, declared, facts, tuple_of
 from .module import Module
 
 F: Any = functional
@@ -71,3 +71,43 @@ class GroupNorm(Affine):
     def extra_repr(self) -> str:
         shown = facts(self, "eps", "affine")
         return f"{self.num_groups}, {self.num_channels}, {shown}, bias={self.bias is not None}"
+
+
+class RMSNorm(Module):
+    """Divides by the root of the mean square over the last dimensions (Zhang & Sennrich 2019)."""
+
+    def __init__(
+        self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.normalized_shape = tuple_of(normalized_shape, 1)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        size = self.normalized_shape if elementwise_affine else None
+        add_parameters(self, device, dtype, weight=size)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, {facts(self, 'eps', 'elementwise_affine')}"
+
+
+@declared
+class LocalResponseNorm(FunctionModule):
+    """Divides by a power of the mean square of neighbouring channels (Krizhevsky et al. 2012)."""
+
+    function = "local_response_norm"
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, {facts(self, 'alpha', 'beta', 'k')}"

@@ -1,15 +1,11 @@
-"""Pooling layers."""
+"""Pooling layers in one to three dimensions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ._make import FunctionModule, declared, tuple_of
-
-__all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-    "AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d",
-]  # fmt: skip
+from ..._tensor import Tensor
+from ._make import FunctionModule, declared, made, tuple_of
 
 
 class _Pool(FunctionModule):
@@ -30,18 +26,6 @@ class _MaxPool(_Pool):
     ceil_mode: bool = False
 
 
-class MaxPool1d(_MaxPool):
-    """Largest value per window of (N, C, L)."""
-
-    function = "max_pool1d"
-
-
-class MaxPool2d(_MaxPool):
-    """Largest value per window of (N, C, H, W)."""
-
-    function = "max_pool2d"
-
-
 @declared
 class _AvgPool(_Pool):
     shown = ("kernel_size", "stride", "padding")
@@ -52,11 +36,7 @@ class _AvgPool(_Pool):
     count_include_pad: bool = True
 
 
-class AvgPool1d(_AvgPool):
-    """Mean per window of (N, C, L)."""
-
-    function = "avg_pool1d"
-
+class _AvgPool1d(_AvgPool):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.shown:
@@ -64,10 +44,7 @@ class AvgPool1d(_AvgPool):
 
 
 @declared
-class AvgPool2d(_AvgPool):
-    """Mean per window of (N, C, H, W)."""
-
-    function = "avg_pool2d"
+class _AvgPoolNd(_AvgPool):
     divisor_override: int | None = None
 
 
@@ -77,30 +54,75 @@ class _Adaptive(FunctionModule):
     output_size: Any
 
 
-class AdaptiveAvgPool1d(_Adaptive):
-    """Mean over windows that give the output size."""
-
-    function = "adaptive_avg_pool1d"
-
-
-class AdaptiveAvgPool2d(_Adaptive):
-    """Mean over windows that give the output size."""
-
-    function = "adaptive_avg_pool2d"
-
-
 @declared
 class _AdaptiveMax(_Adaptive):
     return_indices: bool = False
 
 
-class AdaptiveMaxPool1d(_AdaptiveMax):
-    """Largest value over windows that give the output size."""
+@declared
+class _LPPool(FunctionModule):
+    shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+    norm_type: float
+    kernel_size: Any
+    stride: Any = None
+    ceil_mode: bool = False
 
-    function = "adaptive_max_pool1d"
+
+@declared
+class _MaxUnpool(_Pool):
+    shown = ("kernel_size", "stride", "padding")
+    kernel_size: Any
+    stride: Any = None
+    padding: Any = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.shown:
+            setattr(self, name, tuple_of(getattr(self, name), self.n))
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Any:  # type: ignore[override]
+        return self._call(input, indices, output_size=output_size)
 
 
-class AdaptiveMaxPool2d(_AdaptiveMax):
-    """Largest value over windows that give the output size."""
+@declared
+class _Fractional(FunctionModule):
+    kernel_size: Any
+    output_size: Any = None
+    output_ratio: Any = None
+    return_indices: bool = False
+    _random_samples: Any = None
 
-    function = "adaptive_max_pool2d"
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if (self.output_size is None) == (self.output_ratio is None):
+            raise ValueError(
+                f"{name} requires specifying either an output size, or a pooling ratio, not both"
+            )
+        for size in ("kernel_size", "output_size", "output_ratio"):
+            value = getattr(self, size)
+            setattr(self, size, None if value is None else tuple_of(value, self.n))
+        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
+            raise ValueError(
+                f"{name}: output_ratio must be between 0 and 1 (got {self.output_ratio})"
+            )
+        self.register_buffer("_random_samples", self.__dict__.pop("_random_samples"))
+
+
+__all__ = []
+for _n, _over in enumerate(("(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"), 1):
+    for _base, _name, _function, _doc in (
+        (_MaxPool, "MaxPool", "max_pool", "Largest value per window of {}."),
+        (_AvgPool1d if _n == 1 else _AvgPoolNd, "AvgPool", "avg_pool", "Mean per window of {}."),
+        (_Adaptive, "AdaptiveAvgPool", "adaptive_avg_pool", "Means of {} of the size asked for."),
+        (_AdaptiveMax, "AdaptiveMaxPool", "adaptive_max_pool",
+         "Largest values of {} in the size asked for."),
+        (_LPPool, "LPPool", "lp_pool", "p-norm per window of {}."),
+        (_MaxUnpool, "MaxUnpool", "max_unpool", "Puts the maxima of {} back to their places."),
+        (_Fractional, "FractionalMaxPool", "fractional_max_pool",
+         "Largest value per window of {}; the windows are drawn (Graham 2014)."),
+    ):  # fmt: skip
+        if _base is not _Fractional or _n > 1:
+            __all__.append(f"{_name}{_n}d")
+            globals()[__all__[-1]] = made(
+                _base, __all__[-1], _doc.format(_over), function=f"{_function}{_n}d", n=_n
+            )

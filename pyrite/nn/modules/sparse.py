@@ -1,4 +1,4 @@
-"""Embedding."""
+"""Embedding and bags of embeddings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Embedding(Module):
         super().__init__()
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("Padding_idx must be within num_embeddings")
+                raise AssertionError(
+                    f"padding_idx must be within num_embeddings ({num_embeddings}), got "
+                    f"{padding_idx}"
+                )
             padding_idx %= num_embeddings
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
@@ -79,3 +82,55 @@ class Embedding(Module):
         unusual = [n for n, value in usual.items() if getattr(self, n) != value]
         text = f"{self.num_embeddings}, {self.embedding_dim}, {facts(self, *unusual)}"
         return text.removesuffix(", ")
+
+
+class EmbeddingBag(Embedding):
+    """Sums, means or maxima of rows of a table, one for each bag of indices.
+
+    Shapes: input (bags, indices), or (n,) with offsets (bags,); output (bags, embedding_dim).
+    The row `padding_idx` does not count.
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",
+        sparse: bool = False, _weight: Tensor | None = None, include_last_offset: bool = False,
+        padding_idx: int | None = None, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
+            sparse, _weight, False, device, dtype,
+        )  # fmt: skip
+        self.mode, self.include_last_offset = mode, include_last_offset
+
+    def forward(
+        self, input: Tensor, offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        return F.embedding_bag(
+            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
+            self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
+        )  # fmt: skip
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, embeddings: Tensor, freeze: bool = True, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",
+        sparse: bool = False, include_last_offset: bool = False, padding_idx: int | None = None,
+    ) -> EmbeddingBag:  # fmt: skip
+        """An EmbeddingBag around a given 2-D table."""
+        if embeddings.ndim != 2:
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        layer = cls(
+            embeddings.shape[0], embeddings.shape[1], max_norm, norm_type, scale_grad_by_freq, mode,
+            sparse, embeddings, include_last_offset, padding_idx,
+        )  # fmt: skip
+        layer.weight.requires_grad_(not freeze)
+        return layer
+
+    def extra_repr(self) -> str:
+        usual = {"max_norm": None, "norm_type": 2, "scale_grad_by_freq": False, "mode": None,
+                 "padding_idx": None}  # fmt: skip
+        unusual = [n for n, value in usual.items() if getattr(self, n) != value]
+        shown = ", ".join(f"{n}={getattr(self, n)!r}" for n in unusual)
+        return f"{self.num_embeddings}, {self.embedding_dim}, {shown}"
