@@ -185,6 +185,33 @@ def test_embedding_bag_and_unpooling_equal_torch() -> None:
     assert results[0][1] == results[1][1]
 
 
+@pytest.mark.parametrize("kwargs", [
+    {}, {"batch_first": True, "add_bias_kv": True}, {"kdim": 5, "vdim": 3, "bias": False},
+    {"add_zero_attn": True, "dropout": 0.5},
+])  # fmt: skip
+def test_attention_equals_torch(kwargs: Any) -> None:
+    if torch is None:
+        pytest.skip("torch is not installed")
+    theirs = torch.nn.MultiheadAttention(8, 2, **kwargs).double().eval()
+    ours = nn.MultiheadAttention(8, 2, **kwargs).double().eval()
+    state = {k: pyrite.from_numpy(v.numpy().copy()) for k, v in theirs.state_dict().items()}
+    assert list(ours.state_dict()) == list(state)
+    assert repr(ours) == repr(theirs)
+    ours.load_state_dict(state)
+    rng, results = np.random.default_rng(5), []
+    widths = (8, kwargs.get("kdim", 8), kwargs.get("vdim", 8))
+    inputs = [rng.standard_normal((3, 3, w)) for w in widths]
+    hidden = np.array([[False, False, True]] * 3)
+    for layer, wrap in ((ours, pyrite.from_numpy), (theirs, torch.from_numpy)):
+        x = [wrap(a.copy()) for a in inputs]
+        out, weights = layer(x[0].requires_grad_(), *x[1:], key_padding_mask=wrap(hidden))
+        (out * out).sum().backward()
+        grads = [p.grad.numpy() for p in layer.parameters()]
+        results.append([out.detach().numpy(), weights.detach().numpy(), x[0].grad.numpy(), *grads])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
+
+
 class Net(nn.Module):
     """Parameters, buffers, shared and nested parts."""
 

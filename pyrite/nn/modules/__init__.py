@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import activation, batchnorm, conv, dropout, image, loss, padding, pooling
 from .activation import *  # noqa: F403
+from .attention import MultiheadAttention
 from .batchnorm import *  # noqa: F403
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import *  # noqa: F403
@@ -23,8 +24,9 @@ from .sparse import Embedding, EmbeddingBag
 __all__ = [  # noqa: PLE0604
     "Bilinear", "CosineSimilarity", "Embedding", "EmbeddingBag", "Flatten", "GRU", "GRUCell",
     "GroupNorm", "Identity", "LSTM", "LSTMCell", "LayerNorm", "Linear", "LocalResponseNorm",
-    "Module", "ModuleDict", "ModuleList", "PairwiseDistance", "ParameterDict", "ParameterList",
-    "RMSNorm", "RNN", "RNNBase", "RNNCell", "RNNCellBase", "Sequential", "Unflatten",
+    "Module", "ModuleDict", "ModuleList", "MultiheadAttention", "PairwiseDistance", "ParameterDict",
+    "ParameterList", "RMSNorm", "RNN", "RNNBase", "RNNCell", "RNNCellBase", "Sequential",
+    "Unflatten",
     *activation.__all__, *batchnorm.__all__, *conv.__all__, *dropout.__all__, *image.__all__,
     *loss.__all__, *padding.__all__, *pooling.__all__,
 ]  # fmt: skip
