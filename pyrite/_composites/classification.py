@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._dtypes import int64
 from .._tensor import F, Tensor
 from ._register import composite
+from ._shapes import same_dtype
 from .loss import Legacy, check_reduction, legacy, reduced
 from .shape import reshape
 
@@ -114,6 +115,8 @@ def nll_loss(
     _check_target(input, target)
     dim = 0 if input.ndim == 1 else 1
     _check_weight(weight, input.shape[dim])
+    if weight is not None:
+        same_dtype("nll_loss", input, weight)
     index, kept = F.class_indices(target, input.shape[dim], ignore_index)
     places = F.reshape(index, (1,) if dim == 0 else (index.shape[0], 1, *index.shape[1:]))
     loss = F.reshape(F.neg(F.gather(input, dim, places)), target.shape)
@@ -227,13 +230,14 @@ def linear_cross_entropy(
     `input` is (batch, features) or (features,); `linear_weight` (classes, ..., features), whose
     middle dimensions are those of a loss over (batch, classes, ...).
     """
-    classes, *space, features = linear_weight.shape
-    if input.ndim not in (1, 2) or linear_weight.ndim < 2 or (space and input.ndim == 1):
+    dims = linear_weight.ndim
+    if input.ndim not in (1, 2) or dims < 2 or (dims > 2 and input.ndim == 1):
         raise RuntimeError(
             "expected input with dimensionality 1 or 2 (2 where linear_weight has more than 2 "
             "dimensions) and linear_weight with dimensionality at least 2, got "
             f"{list(input.shape)} and {list(linear_weight.shape)}"
         )
+    classes, *space, features = linear_weight.shape
     if input.shape[-1] != features:
         raise RuntimeError(
             "expected equal input and linear_weight last dimensions (in_features), got "

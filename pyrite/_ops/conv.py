@@ -185,7 +185,7 @@ conv_grad_weight.vjp(
 # ---- the columns on their own
 
 
-@op(public="")
+@op(public="", complex="holomorphic")
 def im2col(
     xp: Any, input: Array, kernel_size: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes
 ) -> Array:
@@ -196,7 +196,7 @@ def im2col(
     return xp.reshape(windows.copy(), (input.shape[0], rows, prod(sizes)))
 
 
-@op(public="")
+@op(public="", complex="holomorphic")
 def col2im(
     xp: Any, input: Array, output_size: Sizes, kernel_size: Sizes, dilation: Sizes, padding: Sizes,
     stride: Sizes,

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar, dataclass_transform
 
+from ..._composites.create import lengths
 from ..._dtypes import get_default_dtype
 from ..._tensor import F, Parameter, Tensor
 from .. import functional
@@ -13,6 +14,7 @@ from .module import Module
 
 M = TypeVar("M", bound="FunctionModule")
 _EMPTY, _KIND = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
+_NAMED = inspect.Parameter.KEYWORD_ONLY
 
 
 class FunctionModule(Module):
@@ -57,9 +59,17 @@ def declared(cls: type[M]) -> type[M]:
 
 
 def takes(cls: type[M], arguments: Mapping[str, Any]) -> type[M]:
-    """Give a class the constructor that keeps `arguments` (names and defaults) as attributes."""
-    parameters = {"self": _EMPTY, **arguments}.items()
-    signature = inspect.Signature([inspect.Parameter(n, _KIND, default=d) for n, d in parameters])
+    """Give a class the constructor that keeps `arguments` (names and defaults) as attributes.
+
+    Arguments after one named "*" are given by keyword only.
+    """
+    names = ["self", *arguments]
+    star = names.index("*") if "*" in names else len(names)
+    signature = inspect.Signature([
+        inspect.Parameter(n, _KIND if i < star else _NAMED, default=arguments.get(n, _EMPTY))
+        for i, n in enumerate(names)
+        if n != "*"
+    ])  # fmt: skip
 
     def __init__(*args: Any, **kwargs: Any) -> None:
         try:
@@ -75,7 +85,7 @@ def takes(cls: type[M], arguments: Mapping[str, Any]) -> type[M]:
 
     __init__.__signature__ = signature  # type: ignore[attr-defined]
     cls.__init__, cls._arguments = __init__, arguments  # type: ignore[method-assign]
-    cls.options = tuple(name for name in arguments if name not in cls.hidden)
+    cls.options = tuple(name for name in arguments if name not in (*cls.hidden, "*"))
     return cls
 
 
@@ -107,6 +117,7 @@ def add_parameters(
     """Register parameters with memory that `reset_parameters` fills; None where the size is."""
     dtype = dtype or get_default_dtype()
     for name, size in sizes.items():
+        size = None if size is None else lengths("empty", (), size)
         made = None if size is None else Parameter(F.empty(size, dtype, device=device))
         module.register_parameter(name, made)
 

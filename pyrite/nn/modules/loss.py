@@ -112,7 +112,7 @@ _MADE: dict[str, tuple[type[_Loss], str, dict[str, Any], str]] = {
                         "reduce": None, "reduction": "mean"},
                        "Negative log-likelihood of Poisson counts."),
     "GaussianNLLLoss": (_VarianceLoss, "gaussian_nll_loss",
-                        {"full": False, "eps": 1e-6, "reduction": "mean"},
+                        {"*": (), "full": False, "eps": 1e-6, "reduction": "mean"},
                         "Negative log-likelihood of normal values of given variance."),
     "HingeEmbeddingLoss": (_Loss, "hinge_embedding_loss", {"margin": 1.0, **_OLD},
                            "Distances small for targets 1, above a margin for -1."),
@@ -133,7 +133,7 @@ _MADE: dict[str, tuple[type[_Loss], str, dict[str, Any], str]] = {
                           "The anchor nearer to the positive than to the negative."),
     "TripletMarginWithDistanceLoss": (
         _TripletLoss, "triplet_margin_with_distance_loss",
-        {"distance_function": None, "margin": 1.0, "swap": False, "reduction": "mean"},
+        {"*": (), "distance_function": None, "margin": 1.0, "swap": False, "reduction": "mean"},
         "`TripletMarginLoss` with a distance of one's own."),
     "CTCLoss": (_SequenceLoss, "ctc_loss",
                 {"blank": 0, "reduction": "mean", "zero_infinity": False},
