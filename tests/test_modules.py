@@ -212,6 +212,32 @@ def test_attention_equals_torch(kwargs: Any) -> None:
         np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
 
 
+def test_adaptive_softmax_equals_torch() -> None:
+    if torch is None:
+        pytest.skip("torch is not installed")
+    theirs = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 12, [3, 7], div_value=2.0).double()
+    ours = nn.AdaptiveLogSoftmaxWithLoss(8, 12, [3, 7], div_value=2.0).double()
+    ours.load_state_dict(
+        {k: pyrite.from_numpy(v.numpy().copy()) for k, v in theirs.state_dict().items()}
+    )
+    assert repr(ours) == repr(theirs)
+    data, labels = np.random.default_rng(6).standard_normal((6, 8)), np.array([0, 11, 5, 2, 7, 3])
+    results = []
+    for layer, wrap in ((ours, pyrite.from_numpy), (theirs, torch.from_numpy)):
+        output, loss = layer(wrap(data), wrap(labels))
+        loss.backward()
+        grads = [p.grad.numpy() for p in layer.parameters()]
+        single = layer(wrap(data[0]), wrap(labels[1:2])[0]).output
+        rest = (layer.log_prob(wrap(data)), single, layer.predict(wrap(data)), output)
+        results.append([*[t.detach().numpy() for t in rest], *grads])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    with pytest.raises(RuntimeError, match=r"should be in \[0, 11\]"):
+        ours(pyrite.from_numpy(data), pyrite.full((6,), 12))
+    with pytest.raises(ValueError, match="unique, positive integers"):
+        nn.AdaptiveLogSoftmaxWithLoss(8, 12, [7, 3])
+
+
 class Net(nn.Module):
     """Parameters, buffers, shared and nested parts."""
 

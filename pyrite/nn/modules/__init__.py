@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import activation, batchnorm, conv, dropout, image, loss, padding, pooling
 from .activation import *  # noqa: F403
+from .adaptive import AdaptiveLogSoftmaxWithLoss
 from .attention import MultiheadAttention
 from .batchnorm import *  # noqa: F403
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
@@ -22,11 +23,11 @@ from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBas
 from .sparse import Embedding, EmbeddingBag
 
 __all__ = [  # noqa: PLE0604
-    "Bilinear", "CosineSimilarity", "Embedding", "EmbeddingBag", "Flatten", "GRU", "GRUCell",
-    "GroupNorm", "Identity", "LSTM", "LSTMCell", "LayerNorm", "Linear", "LocalResponseNorm",
-    "Module", "ModuleDict", "ModuleList", "MultiheadAttention", "PairwiseDistance", "ParameterDict",
-    "ParameterList", "RMSNorm", "RNN", "RNNBase", "RNNCell", "RNNCellBase", "Sequential",
-    "Unflatten",
+    "AdaptiveLogSoftmaxWithLoss", "Bilinear", "CosineSimilarity", "Embedding", "EmbeddingBag",
+    "Flatten", "GRU", "GRUCell", "GroupNorm", "Identity", "LSTM", "LSTMCell", "LayerNorm", "Linear",
+    "LocalResponseNorm", "Module", "ModuleDict", "ModuleList", "MultiheadAttention",
+    "PairwiseDistance", "ParameterDict", "ParameterList", "RMSNorm", "RNN", "RNNBase", "RNNCell",
+    "RNNCellBase", "Sequential", "Unflatten",
     *activation.__all__, *batchnorm.__all__, *conv.__all__, *dropout.__all__, *image.__all__,
     *loss.__all__, *padding.__all__, *pooling.__all__,
 ]  # fmt: skip
