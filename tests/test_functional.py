@@ -236,6 +236,17 @@ def test_gradient_by_frequency() -> None:
     assert weight.grad[:, 0].tolist() == [1.0, 1.0, 1.0, 0.0]  # each row's mean, not its sum
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_sampling_at_no_number_equals_torch(mode: str, padding: str) -> None:
+    image, points = X(1, 2, 3, 3), np.array([[[[np.nan, 0.3], [0.2, 0.1], [np.inf, 0.0]]]])
+    got, want = (
+        module.grid_sample(wrap(image), wrap(points), mode, padding, False).numpy()
+        for module, wrap in ((F, pyrite.from_numpy), (torch.nn.functional, torch.from_numpy))
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 def test_old_names_warn() -> None:
     x = pyrite.rand(1, 1, 2, 2)
     for name in ("upsample", "upsample_nearest", "upsample_bilinear"):

@@ -197,12 +197,12 @@ def _reflected(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def _inside(x: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
-    """Coordinates moved to [0, size - 1], with no gradient where they are cut off."""
+    """Coordinates moved to [0, size - 1] (NaN to 0), with no gradient where they are cut off."""
     if padding_mode == "zeros":
         return x
     if padding_mode == "reflection":
         x = _reflected(x, 0.0, size - 1.0) if align_corners else _reflected(x, -0.5, size - 0.5)
-    return F.hardtanh(x, 0.0, size - 1.0)
+    return F.hardtanh(F.where(F.eq(x, x), x, 0.0), 0.0, size - 1.0)
 
 
 def _keys(t: Tensor, distance: int) -> Tensor:
@@ -218,7 +218,6 @@ def _axis_taps(
     at: Tensor, size: int, mode: str, padding_mode: str, align_corners: bool
 ) -> list[tuple[Tensor, Tensor]]:
     """Index and weight of each element that a coordinate (in -1 to 1) of one dimension reads."""
-    at = F.where(F.eq(at, at), at, -1.0)
     if align_corners:
         at = F.mul(F.add(at, 1.0), (size - 1) / 2)
     else:
@@ -241,7 +240,8 @@ def _axis_taps(
 def _bounded(place: Tensor, weight: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The place as an index, and the weight, 0 outside of the input."""
     inside = F.logical_and(F.ge(place, 0.0), F.le(place, size - 1.0))
-    return F.cast(F.clamp(place, 0.0, size - 1.0), int64), F.where(inside, weight, 0.0)
+    index = F.cast(F.where(inside, place, 0.0), int64)
+    return index, F.mul(weight, F.cast(inside, weight.dtype))
 
 
 def _check_grid(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
@@ -287,7 +287,7 @@ def grid_sample(
     """Read `input` (batch, channels, n sizes) at the coordinates of `grid` (batch, m sizes, n).
 
     Coordinates are given last dimension first (x, y, z); -1 and 1 are the borders, or under
-    `align_corners` the centres of the corner elements. NaN counts as -1.
+    `align_corners` the centres of the corner elements.
 
     Args:
         mode: bilinear (also in 3-D), nearest, or bicubic (2-D).
