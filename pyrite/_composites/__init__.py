@@ -5,6 +5,6 @@ from ._register import composite as composite
 
 from . import (
     activation, arrange, attention, classification, complex, conv, convert, create, ctc, dropout,
-    einsum, embedding, factor, index, linalg, loss, matrix, norm, pointwise, pool, random, reduce,
-    resample, rnn, scatter, shape, softmax, sort, special, write,
+    einsum, embedding, factor, fft, index, linalg, loss, matrix, norm, pointwise, pool, random,
+    reduce, resample, rnn, scatter, shape, softmax, sort, special, write,
 )  # fmt: skip

@@ -31,7 +31,9 @@ LEGACY_TYPES = {
 }  # fmt: skip
 
 
-def factory(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def factory(
+    make: Callable[..., Tensor], public: str = "f", aliases: tuple[str, ...] = ()
+) -> Callable[..., Tensor]:
     """Register a function of sizes or numbers, `dtype=` and `device=` as torch's factory.
 
     The keywords of `_OPTIONS` are added; with `out=`, its dtype and device are those asked for.
@@ -59,7 +61,7 @@ def factory(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     function.__signature__ = form.replace(  # type: ignore[attr-defined]
         parameters=[*form.parameters.values(), *_EXTRA]
     )
-    composite("f")(function)
+    composite(public, aliases)(function)
     return function
 
 

@@ -118,7 +118,7 @@ def trace(formula: Formula, symbols: dict[str, Any]) -> str | None:
     """The formula as one Python expression over F calls, or None if it cannot be traced."""
     try:
         return _text(formula(**symbols))
-    except (Untraceable, TypeError, AttributeError):
+    except (Untraceable, TypeError, AttributeError, KeyError):
         return None
 
 
