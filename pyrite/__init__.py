@@ -65,7 +65,8 @@ cfloat, cdouble = complex64, complex128
 _exports.build()
 _SUBMODULES = frozenset((
     "autograd", "backends", "cuda", "data", "distributions", "fft", "library", "linalg", "nn",
-    "optim", "random", "safetensors", "serialization", "sparse", "special", "utils", "vision",
+    "optim", "random", "safetensors", "serialization", "signal", "sparse", "special", "utils",
+    "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",

@@ -289,8 +289,9 @@ def linspace(
     """`steps` values evenly from `start` to `end`, both included."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    kind = dtype or get_default_dtype()
-    return F.linspace(_number(start), _number(end), steps, kind, device=device)
+    start, end = _number(start), _number(end)
+    kind = dtype or scalar_dtype(start + end + 0.0)
+    return F.linspace(start, end, steps, kind, device=device)
 
 
 @factory

@@ -1,0 +1,3 @@
+"""`pyrite.signal`: windows for spectral analysis."""
+
+from . import windows as windows
