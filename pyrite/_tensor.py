@@ -365,17 +365,6 @@ class Tensor:
             return value.real
         return value
 
-    def _real_item(self, target: str) -> Any:
-        value = self.item()
-        if isinstance(value, complex):
-            if value.imag:
-                raise RuntimeError(
-                    f"value cannot be converted to type {target} without overflow: {value} is "
-                    "complex; take .real or .abs() first"
-                )
-            return value.real
-        return value
-
     def __float__(self) -> float:
         return float(self._real_item("float"))
 

@@ -30,7 +30,7 @@ FLOORS = (
     "_ops",
     "_tensor _storage _inplace autograd _repr _graph",
     (
-        "_composites _exports linalg fft special random sparse cuda func distributions "
+        "_composites _exports linalg fft signal special random sparse cuda func distributions "
         "library serialization safetensors _archive _pickle _torch_names"
     ),
     "nn optim data amp jit compiler onnx profiler distributed testing",

@@ -127,6 +127,7 @@ def _define(name: str, core: _Core, what: str) -> None:
     def over_one(
         input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None
     ) -> Tensor:
+        input = _ready(name, input, real=core is _r2c)
         if not input.ndim:
             raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         sizes = None if n is None else _positive([n])
