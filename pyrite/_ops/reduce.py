@@ -396,6 +396,12 @@ linear_scan.vjp_joint(_scan_vjp)
 @op(kind="reduce", dtypes="float", complex="holomorphic")
 def logcumsumexp(xp: Any, input: Array, dim: int) -> Array:
     """The running `log(sum(exp(input)))` along `dim` without overflow."""
+    if input.dtype.kind == "c" and input.ndim:  # one by one: the order decides the branch
+        out = input.copy()
+        steps = xp.moveaxis(out, dim, 0)
+        for i in range(1, len(steps)):
+            steps[i : i + 1] = log_add_exp(xp, steps[i : i + 1], steps[i - 1 : i])
+        return out
     return _scan(lambda far, near: (log_add_exp(xp, near[0], far[0]),), (input,), dim)[0]
 
 
