@@ -19,6 +19,8 @@ from .._dtypes import dtype, from_numpy_dtype
 from ._base import Backend
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
+C64, C128 = np.dtype("complex64"), np.dtype("complex128")
+REAL, COMPLEX = "F32 or d is F64", "C64 or d is C128"
 _NUMBERS = (bool, int, float, complex)
 
 
@@ -70,8 +72,9 @@ class _Binder:
 
     def build(self) -> Callable[..., Any]:
         scope = {
-            "ND": self.array_type, "F32": F32, "F64": F64, "generic": self.op.generic,
-            "kernel": self.kernel, "xp": self.xp, "general": self.general, "finish": self.finish,
+            "ND": self.array_type, "F32": F32, "F64": F64, "C64": C64, "C128": C128,
+            "generic": self.op.generic, "kernel": self.kernel, "xp": self.xp,
+            "general": self.general, "finish": self.finish,
             "quiet": quiet, "restore": restore, "QUIET": QUIET, "NUMBERS": frozenset((int, float)),
         }  # fmt: skip
         for i, p in enumerate(self.op.params):
@@ -97,6 +100,9 @@ class _Binder:
             lines += [f"    if {fast}:", *self.quietly(self.kernel_call(call), call)]
             if reflected := self.number_first():
                 lines += [f"    elif {reflected}:", *self.quietly([], call)]
+            complex = self.fast_condition(COMPLEX)
+            if self.op.complex and complex != fast:  # kernels are for real numbers
+                lines += [f"    elif {complex}:", *self.quietly([], call)]
         lines.append(f"    else: return general({plain})")
         if self.op.kind != "update":
             lines.append("    return z if type(z) is ND else finish(z)")
@@ -122,8 +128,8 @@ class _Binder:
             *guard, f"{pad}z = kernel({call})", f"{pad}if z is not NotImplemented: return z",
         ]  # fmt: skip
 
-    def fast_condition(self) -> str | None:
-        """Source of the test that no rule applies: arrays all float32 or all float64.
+    def fast_condition(self, kinds: str = REAL) -> str | None:
+        """Source of the test that no rule applies: arrays all of one of two dtypes.
 
         Where the rule allows numbers, Python's pass; operands that the rule leaves out, and all
         operands of data movement, only have to be arrays of this backend.
@@ -142,22 +148,22 @@ class _Binder:
                     test += f" and (d := {p.name}[0].dtype)"
                     test += f" and all([v.dtype is d for v in {p.name}])"
             elif i in self.promoted and not moves:
-                test = f"{test} and {p.name}.dtype is d" if ruled else self.floating(p.name)
+                test = f"{test} and {p.name}.dtype is d" if ruled else self.one_of(p.name, kinds)
                 if ruled and self.weak:
                     test = f"type({p.name}) in NUMBERS or {test}"
                 ruled = ruled or not p.optional
             tests.append(f"({p.name} is None or {test})" if p.optional else f"({test})")
         return " and ".join(tests)
 
-    def floating(self, name: str) -> str:
-        return f"type({name}) is ND and ((d := {name}.dtype) is F32 or d is F64)"
+    def one_of(self, name: str, kinds: str = REAL) -> str:
+        return f"type({name}) is ND and ((d := {name}.dtype) is {kinds})"
 
     def number_first(self) -> str | None:
         """Source of the test for a number and a floating array, as in `1 - x`."""
         if not self.weak or self.lists or len(self.promoted) != 2 or len(self.positions) != 2:
             return None
         one, two = (self.op.params[i].name for i in self.promoted)
-        return f"type({one}) in NUMBERS and {self.floating(two)}"
+        return f"type({one}) in NUMBERS and {self.one_of(two)}"
 
     def core(self, args: list[Any], kernel: Callable[..., Any] | None) -> Any:
         """Kernel, then generic, on arrays that already have their compute types."""
