@@ -141,6 +141,24 @@ def test_descends_along_minus_the_gradient() -> None:
     assert abs((w - target).item()) < 1e-4
 
 
+@pytest.mark.parametrize("n", [5, 20000])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_optimizers_step_as_torchs(name: str, n: int) -> None:
+    rng = np.random.default_rng(0)
+    start = (rng.standard_normal(n) + 1j * rng.standard_normal(n)).astype("complex64")
+    options = {"momentum": 0.9} if name in ("SGD", "RMSprop") else {"amsgrad": True}
+    ends = []
+    for m in (pyrite, torch):
+        w = m.from_numpy(start.copy()).requires_grad_()
+        optimizer = getattr(m.optim, name)([w], lr=0.02, **options)
+        for _ in range(3):
+            optimizer.zero_grad()
+            (w - (1 + 1j)).abs().square().sum().backward()
+            optimizer.step()
+        ends.append(w.detach().numpy())
+    np.testing.assert_allclose(*ends, rtol=1e-4, atol=1e-5)
+
+
 # ---- derivatives of what is more than one op, first and second order
 
 

@@ -13,15 +13,20 @@ from typing import Any
 from .table import Array, Arrays, op
 
 
-def _at_least_1d(array: Array) -> Array:
-    """Arithmetic on 0-d arrays would give scalars, which no `out=` can be."""
+def _writable(array: Array) -> Array:
+    """The same memory as real numbers (complex ones are pairs) of at least one dimension.
+
+    Arithmetic on 0-d arrays would give scalars, which no `out=` can be.
+    """
+    if array.dtype.kind == "c":
+        return array[..., None].view(array.real.dtype)
     return array if array.ndim else array.reshape(1)
 
 
 def _each(rule: Callable[..., None], *lists: Arrays) -> None:
     """Apply a rule per parameter, in float32 where that has half precision; None: unused list."""
     for i in range(len(lists[0])):
-        row: list[Any] = [_at_least_1d(arrays[i]) if arrays else None for arrays in lists]
+        row: list[Any] = [_writable(arrays[i]) if arrays else None for arrays in lists]
         if row[0].dtype.itemsize > 2:
             rule(*row)
             continue
