@@ -64,6 +64,9 @@ EXPRESSIONS = [
     "ones(2).masked_fill(m.tensor([True, False]), 1j)",
     "tensor([1j, 2]).masked_fill(m.tensor([True, False]), 3j)",
     "tensor([1 + 1j]) == 1 + 1j",
+    "tensor([complex('nan') + 1j, complex('inf')]).nan_to_num()",
+    "tensor([1j, 2]).nansum()",
+    "zeros(2).cfloat().scatter_reduce(0, m.tensor([0, 0]), m.tensor([1j, 2]), 'mean')",
     "isreal(m.tensor([1j, 2]))",
     "angle(m.tensor([-1.0, 0.0, 1j * 2]))",
     "sgn(m.tensor([3 + 4j, 0j]))",
@@ -213,6 +216,21 @@ def test_derivatives_to_second_order(name: str) -> None:
     arguments = inputs()
     assert gradcheck(function, arguments)
     assert gradgradcheck(function, arguments)
+
+
+def test_explanations_show_the_conjugates(capsys: pytest.CaptureFixture[str]) -> None:
+    a = z(2)
+    (a * a).abs().sum().backward(explain=True)
+    assert "conj(mul(g, other)) with conj(g) for g" in capsys.readouterr().out
+
+
+def test_anomaly_mode_sees_complex_nan() -> None:
+    a = pyrite.zeros(1, dtype=C128, requires_grad=True)
+    with (
+        pyrite.autograd.detect_anomaly(),
+        pytest.raises(RuntimeError, match="SqrtBackward0.*nan"),
+    ):
+        (a.sqrt() * 0).real.sum().backward()
 
 
 def test_gradcheck_finds_a_missing_conjugate() -> None:

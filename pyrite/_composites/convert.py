@@ -80,7 +80,8 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """torch's type string, or this tensor converted to a dtype or type string."""
     if dtype is None:
         kind = self.dtype.name
-        name = next((w for w, k in LEGACY_TYPES.items() if k == kind), kind)
+        words = LEGACY_TYPES | {"ComplexFloat": "complex64", "ComplexDouble": "complex128"}
+        name = next((w for w, k in words.items() if k == kind), kind)
         place = "" if self.device.type == "cpu" else f".{self.device.type}"
         return f"pyrite{place}.{name}Tensor"
     if isinstance(dtype, str):

@@ -209,6 +209,9 @@ def nan_to_num(
     neginf: float | None = None,
 ) -> Tensor:  # fmt: skip
     """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the dtype's limits)."""
+    if input.dtype.is_complex:
+        parts = (nan_to_num(part(input), nan, posinf, neginf) for part in (F.real, F.imag))
+        return F.complex(*parts)
     if not input.dtype.is_floating_point:
         return F.clone(input)
     most = finfo(input.dtype).max

@@ -82,7 +82,9 @@ def prod(
 def nansum(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
 ) -> Tensor:
-    """The sum over `dim` with NaN as zero."""
+    """The sum over `dim` with NaN as zero; RuntimeError for complex."""
+    if input.dtype.is_complex:
+        raise RuntimeError("nansum does not support complex inputs; sum the parts' views")
     return sum(F.where(F.isnan(input), 0, input), dim, keepdim, dtype=dtype)
 
 

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from .._dtypes import FLOAT, int32, int64
 from .._dtypes import bool_ as boolean
-from .._dtypes import int32, int64
 from .._errors import wrap_dim
 from .._inplace import check_writable, write_back
 from .._tensor import F, Tensor
@@ -234,7 +234,7 @@ def scatter_reduce(
     ones = F.ones_like(input)
     ones = ones if include_self else F.scatter(ones, dim, index, zero)
     count = F.scatter(ones, dim, index, one, True)
-    return (F.div if input.dtype.is_floating_point else F.floor_divide)(out, count)
+    return (F.div if input.dtype.category >= FLOAT else F.floor_divide)(out, count)
 
 
 @composite(out=True)

@@ -42,7 +42,11 @@ def _formula(node: Node, name: str) -> str:
     if text.startswith("formula_"):
         names = re.findall(r"(\w+)=", text)
         text = f"{function.__name__}({', '.join(n for n in names if n != 'F')})"
-    return text.replace("F.", "") or "its own backward"
+    text = text.replace("F.", "") or "its own backward"
+    kind = node.dtype[0] if isinstance(node.dtype, tuple | list) else node.dtype
+    if kind.kind == "c" and getattr(node.op, "complex", "") == "holomorphic":
+        return f"conj({text}) with conj(g) for g"
+    return text
 
 
 def _result(need: Any, grad: Any) -> str:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from .._dtypes import FLOAT
 from .._storage import storage_of
 from .._tensor import F, Tensor
 from . import modes
@@ -115,4 +116,4 @@ def _where(node: Node) -> str:
 
 def _has_nan(grad: Tensor) -> bool:
     with modes.below(()), modes.no_grad():
-        return grad.dtype.is_floating_point and bool(F.any(F.ne(grad, grad)).item())
+        return grad.dtype.category >= FLOAT and bool(F.any(F.ne(grad, grad)).item())
