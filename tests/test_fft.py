@@ -16,7 +16,7 @@ NAMES = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
 OF_REAL = ("rfft", "ihfft")
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("", {}), ("", {"n": 7}), ("", {"n": 3, "dim": 0, "norm": "ortho"}), ("", {"norm": "forward"}),
-    ("2", {}), ("2", {"s": (5, -1)}), ("2", {"dim": (0, 2), "norm": "ortho"}),
+    ("2", {}), ("2", {"s": [5, -1]}), ("2", {"dim": (0, 2), "norm": "ortho"}),
     ("n", {}), ("n", {"s": (4, 6)}), ("n", {"dim": (1,), "norm": "forward"}),
     # refused
     ("", {"n": 0}), ("", {"dim": 3}), ("", {"norm": "none"}), ("n", {"dim": (1, 1)}),

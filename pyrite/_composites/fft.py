@@ -56,16 +56,13 @@ def _c2c(name: str, input: Tensor, dims: Dims, sizes: Sizes, norm: str) -> Tenso
     x = x if x.dtype.is_complex else F.cast(x, x.dtype.to_complex())
     if not dims:
         return F.clone(x)
-    x = x if sizes is None else _resized(x, dims, _positive(sizes))
-    _positive([x.array.shape[d] for d in dims])
-    return F.fft_c2c(x, dims, norm, name[0] != "i")
+    return F.fft_c2c(_resized(x, dims, _sizes(x, dims, sizes)), dims, norm, name[0] != "i")
 
 
 def _r2c(name: str, input: Tensor, dims: Dims, sizes: Sizes, norm: str) -> Tensor:
     x = _ready(name, input, real=True)
     _some(name, dims)
-    x = x if sizes is None else _resized(x, dims, _positive(sizes))
-    _positive([x.array.shape[d] for d in dims])
+    x = _resized(x, dims, _sizes(x, dims, sizes))
     if name[0] == "i":  # the inverse of real numbers is a conjugate
         return conj(F.fft_r2c(x, dims, ADJOINT[norm]))
     return F.fft_r2c(x, dims, norm)
@@ -75,19 +72,27 @@ def _c2r(name: str, input: Tensor, dims: Dims, sizes: Sizes, norm: str) -> Tenso
     x = _ready(name, input)
     _some(name, dims)
     x = x if x.dtype.is_complex else F.cast(x, x.dtype.to_complex())
-    shape = [x.array.shape[d] for d in dims]
-    sizes = [*shape[:-1], 2 * (shape[-1] - 1)] if sizes is None else sizes
-    x = _resized(x, dims, [*_positive(sizes)[:-1], sizes[-1] // 2 + 1])
+    *others, last = _sizes(x, dims, sizes, halved=True)
+    x = _resized(x, dims, [*others, last // 2 + 1])
     if name[0] == "h":  # the forward transform, of what is symmetric
         x, norm = conj(x), ADJOINT[norm]
-    return F.fft_c2r(x, dims, norm, sizes[-1])
+    return F.fft_c2r(x, dims, norm, last)
 
 
-def _positive(sizes: list[int]) -> list[int]:
-    for n in sizes:
-        if n < 1:
-            raise RuntimeError(f"Invalid number of data points ({n}) specified")
-    return sizes
+def _sizes(x: Tensor, dims: Dims, given: Sizes, halved: bool = False) -> list[int]:
+    """The sizes of the transform: those given, else (and for -1) those that the input has."""
+    sizes = [x.array.shape[d] for d in dims]
+    if halved:
+        sizes[-1] = 2 * (sizes[-1] - 1)
+    if given is not None:
+        sizes = [n if m == -1 else m for n, m in zip(sizes, given, strict=True)]
+    return [_positive(n) for n in sizes]
+
+
+def _positive(n: int) -> int:
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    return n
 
 
 def _some(name: str, dims: Dims) -> None:
@@ -96,7 +101,7 @@ def _some(name: str, dims: Dims) -> None:
 
 
 def _dims(input: Tensor, s: Any, dim: Any) -> tuple[Dims, Sizes]:
-    """The dimensions and their sizes (None: as they are) that `s` and `dim` ask for."""
+    """The dimensions that `s` and `dim` ask for, and `s` as a list."""
     n = input.ndim
     s, dim = ((v,) if isinstance(v, int) else v for v in (s, dim))
     if s is not None and dim is None:
@@ -115,7 +120,7 @@ def _dims(input: Tensor, s: Any, dim: Any) -> tuple[Dims, Sizes]:
             f"When given, dim and shape arguments must have the same length, got {len(dims)} dims "
             f"and {len(s)} sizes"
         )
-    return dims, [input.array.shape[d] if m == -1 else int(m) for d, m in zip(dims, s)]
+    return dims, [int(m) for m in s]
 
 
 _Core = Callable[[str, Tensor, Dims, Sizes, str], Tensor]
@@ -130,7 +135,7 @@ def _define(name: str, core: _Core, what: str) -> None:
         input = _ready(name, input, real=core is _r2c)
         if not input.ndim:
             raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-        sizes = None if n is None else _positive([n])
+        sizes = None if n is None else [_positive(n)]
         return core(name, input, (wrap_dim(dim, input.ndim),), sizes, _checked(norm))
 
     def over(
@@ -138,8 +143,6 @@ def _define(name: str, core: _Core, what: str) -> None:
         norm: str | None = None,
     ) -> Tensor:  # fmt: skip
         dims, sizes = _dims(input, s, dim)
-        if s is not None and s[-1:] == (-1,) and core is _c2r:
-            sizes = [*sizes[:-1], 2 * (sizes[-1] - 1)]  # type: ignore[index]
         return core(f"{name}n", input, dims, sizes, _checked(norm))
 
     def over_two(

@@ -76,7 +76,7 @@ def stft(
     _check("stft", not (half and mixed),
            "Cannot have onesided output if window or input is complex")  # fmt: skip
     if window is None and width < n_fft:
-        window = F.ones_like(F.slice(input, (0,) * (input.ndim - 1) + (slice(0, width),)))
+        window = F.full((width,), 1.0, input.dtype, device=input.device)
     frames = _frames(input, n_fft, hop, width, bool(align_to_window))
     if window is not None:
         frames = F.mul(frames, _centred(window, n_fft))
@@ -128,8 +128,8 @@ def istft(
            f"onesided={half}, but got {rows}")  # fmt: skip
     _check(name, not (return_complex and half),
            "Cannot have onesided output if window or input is complex")  # fmt: skip
-    window = F.full((width,), 1.0, input.dtype.to_real(), device=input.device) \
-        if window is None else window  # fmt: skip
+    if window is None:
+        window = F.full((width,), 1.0, input.dtype.to_real(), device=input.device)
     window = _centred(window, n_fft)
     frames = F.mul(_signal(transpose(input, -1, -2), n_fft, return_complex, normalized), window)
     total = n_fft + hop * (count - 1)
