@@ -6,5 +6,5 @@ from ._register import composite as composite
 from . import (
     activation, arrange, attention, classification, complex, conv, convert, create, ctc, dropout,
     einsum, embedding, factor, fft, index, linalg, loss, matrix, norm, pointwise, pool, random,
-    reduce, resample, rnn, scatter, shape, softmax, sort, special, spectral, stft, window, write,
+    reduce, resample, rnn, scatter, shape, softmax, sort, special, stft, window, write,
 )  # fmt: skip
