@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from . import _exports, backends
+from ._composites.legacy import TYPES
 from ._device import device, get_default_device, set_default_device
 from ._dtypes import (
     bfloat16,
@@ -52,6 +53,7 @@ from .autograd.modes import (
     no_grad,
     set_grad_enabled,
 )  # fmt: skip
+from .backends import _settings
 
 __version__ = "0.1.0"
 
@@ -63,16 +65,19 @@ short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 
 _exports.build()
+globals().update(TYPES["cpu"])
 _SUBMODULES = frozenset((
-    "autograd", "backends", "cuda", "data", "distributions", "fft", "library", "linalg", "nn",
-    "optim", "random", "safetensors", "serialization", "signal", "sparse", "special", "utils",
-    "vision",
+    "accelerator", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft", "jit",
+    "library", "linalg", "nn", "optim", "random", "return_types", "safetensors", "serialization",
+    "signal", "sparse", "special", "testing", "utils", "version", "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",
     "manual_seed": "random", "seed": "random", "initial_seed": "random",
     "get_rng_state": "random", "set_rng_state": "random", "default_generator": "random",
     "set_num_threads": "backends", "get_num_threads": "backends",
+    "UntypedStorage": "_composites.storage", "TypedStorage": "_composites.storage",
+    **dict.fromkeys(_settings.__all__, "backends._settings"),
 }  # fmt: skip
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import backends
+from ._composites.legacy import TYPES
 from ._device import device
 from .random import manual_seed as _seed_all
+
+globals().update(TYPES["cuda"])
 
 
 def is_available() -> bool:

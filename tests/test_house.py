@@ -25,16 +25,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 OTHERS = [p for d in ("benchmarks", "examples", "tests") for p in sorted((ROOT / d).rglob("*.py"))]
 
 FLOORS = (
-    "_dtypes _device _errors _codegen _formats _files _symbols",
+    "_dtypes _device _errors _codegen _formats _files _symbols return_types",
     "backends",
     "_ops",
     "_tensor _storage _inplace autograd _repr _graph",
     (
         "_composites _exports linalg fft signal special random sparse cuda func distributions "
+        "cpu "
         "library serialization safetensors _archive _pickle _torch_names"
     ),
     "nn optim data amp jit compiler onnx profiler distributed testing",
-    "__init__ vision text audio metrics train viz lint utils _port __main__",
+    "__init__ vision text audio metrics train viz lint utils _port __main__ accelerator version",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 

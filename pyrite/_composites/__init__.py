@@ -4,7 +4,8 @@ from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
 
 from . import (
-    activation, arrange, attention, classification, complex, conv, convert, create, ctc, dropout,
-    einsum, embedding, factor, fft, index, linalg, loss, matrix, norm, pointwise, pool, random,
-    reduce, resample, rnn, scatter, shape, softmax, sort, special, stft, window, write,
+    activation, arrange, attention, checks, classification, complex, conv, convert, copies, create,
+    ctc, dropout, einsum, embedding, factor, facts, fft, foreach, index, legacy, linalg, loss,
+    matrix, norm, numeric, pointwise, pool, random, reduce, resample, rnn, scatter, shape, softmax,
+    sort, special, stft, storage, window, write,
 )  # fmt: skip

@@ -136,6 +136,12 @@ def __dlpack__(self: Tensor, **options: Any) -> Any:
     return self.array.__dlpack__(**{k: v for k, v in options.items() if v is not None})
 
 
+@composite("f")
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule of the tensor's memory; `from_dlpack(tensor)` needs none."""
+    return __dlpack__(tensor)
+
+
 @composite(public="m")
 def __dlpack_device__(self: Tensor) -> Any:
     """DLPack's (device type, index)."""
@@ -167,10 +173,10 @@ def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
     return rebuild, (storage_of(source), *place, self._requires_grad)
 
 
-@composite(public="m")
-def numel(self: Tensor) -> int:
+@composite(aliases=("Tensor.nelement",))
+def numel(input: Tensor) -> int:
     """The number of elements."""
-    return int(self.array.size)
+    return int(input.array.size)
 
 
 @composite(public="m")
@@ -209,8 +215,12 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
     return F.add(tensor1, tensor2).dtype
 
 
-@composite(public="m")
-def get_device(self: Tensor) -> int:
+@composite()
+def get_device(input: Tensor) -> int:
     """The device index, -1 on the CPU."""
-    index = self.device.index
+    index = input.device.index
     return -1 if index is None else index
+
+
+for _name in ("detach", "detach_"):
+    composite("f", name=_name)(getattr(Tensor, _name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
@@ -10,7 +11,7 @@ from typing import Any
 from .. import _dtypes as dtypes
 from .. import backends
 from .._device import as_device
-from .._dtypes import BY_NAME, as_dtype, dtype, float64, get_default_dtype, int64, scalar_dtype
+from .._dtypes import as_dtype, dtype, float64, get_default_dtype, int64, scalar_dtype
 from .._inplace import write_out
 from .._tensor import F, Tensor
 from ..backends import _host
@@ -329,14 +330,21 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def _typed(name: str, kind: dtype) -> None:
-    def construct(*args: Any) -> Tensor:
-        if args and (len(args) > 1 or isinstance(args[0], int)):
-            return empty(*args, dtype=kind)
-        return tensor(args[0] if args else [], dtype=kind)
+@factory
+def empty_permuted(
+    size: Sequence[int], physical_layout: Sequence[int], *, dtype: dtype | None = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
+    """Uninitialised memory, the dimensions in it in the given order, outermost first."""
+    order = tuple(physical_layout)
+    if sorted(order) != list(builtins.range(len(size))):
+        raise RuntimeError(
+            f"Number of dimensions in size does not match the length of the physical_layout, or it "
+            f"is no permutation: size {list(size)}, physical_layout {list(order)}"
+        )
+    kind = dtype or get_default_dtype()
+    memory: Any = F.empty(tuple([size[d] for d in order]), kind, device=device)
+    return memory.permute([order.index(d) for d in builtins.range(len(order))]).detach()
 
-    named(construct, name, "f", f"torch's old constructor: a CPU {kind} tensor from data or sizes.")
 
-
-for _word, _name in LEGACY_TYPES.items():
-    _typed(f"{_word}Tensor", BY_NAME[_name])
+_new(empty_strided, "Uninitialised memory of given strides")

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from .._dtypes import dtype as dtype_
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
+from ..return_types import result_type
 from ._register import composite
 from ._shapes import named
 
 Dims: TypeAlias = int | Sequence[int] | None
-
-
-def result_type(name: str, *fields: str) -> Any:
-    """The type of a result in parts, under the function's name."""
-    return namedtuple(name, fields)
 
 
 MAX, MIN, CUMMAX, CUMMIN = (

@@ -8,8 +8,9 @@ from typing import Any
 from .._dtypes import int64
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
+from ..return_types import result_type
 from ._register import composite
-from .reduce import pick, result_type
+from .reduce import pick
 
 SORT, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE = (
     result_type(name, "values", "indices")

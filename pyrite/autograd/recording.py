@@ -8,7 +8,6 @@ subclasses and wrong arguments, goes to `slow`.
 from __future__ import annotations
 
 import inspect
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from .._ops.formula import HELPERS, output_names, visible_names
 from .._ops.table import TABLE, Op
 from .._storage import Storage, View, storage_of
 from .._tensor import F, Parameter, Tensor, refresh
+from ..return_types import result_type
 from . import modes
 from .modes import state
 from .node import Node, edge_of, next_sequence, record
@@ -121,7 +121,7 @@ class _Caller:
             "views": views, "View": View, "new_view": View.__new__, "entry": entry,
         }  # fmt: skip
         if len(self.visible) > 1:
-            scope["Result"] = namedtuple(op.name, self.visible)
+            scope["Result"] = result_type(op.name, *self.visible)
         for i, p in enumerate(op.params):
             scope[f"default_{i}"] = p.default
         function = define("\n".join(self.source()) + "\n", op.name, scope)
