@@ -66,6 +66,7 @@ cfloat, cdouble = complex64, complex128
 
 _exports.build()
 globals().update(TYPES["cpu"])
+importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
     "accelerator", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft", "jit",
     "library", "linalg", "nn", "optim", "random", "return_types", "safetensors", "serialization",
