@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from . import backends
 from ._device import device
 from ._dtypes import dtype, from_numpy_dtype
 from ._errors import wrap_dim
-from ._formats import layout, strided
+from ._formats import contiguous_format, layout, order_of, preserve_format, strided
 from ._storage import Storage, View, base_of, steps, storage_of
 
 if TYPE_CHECKING:
@@ -163,6 +164,9 @@ class Tensor:
         """The step in elements between neighbours along each dimension."""
         item = self.array.dtype.itemsize
         strides = tuple(s // item for s in self.array.strides)
+        if not self.array.size:  # NumPy has none to tell
+            sizes = [max(n, 1) for n in self.array.shape]
+            strides = tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
         return strides if dim is None else strides[wrap_dim(dim, self.ndim)]
 
     def storage_offset(self) -> int:
@@ -174,9 +178,15 @@ class Tensor:
         """The address of the first element."""
         return _address(self.array)
 
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        """Whether the elements lie in memory in the order of their indices."""
-        return bool(self.array.flags.c_contiguous)
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        """Whether the elements lie in memory in the order of their indices, or of a format."""
+        array = self.array
+        if memory_format not in (contiguous_format, preserve_format, None):
+            rank = 4 if memory_format.name == "channels_last" else 5
+            if array.ndim != rank:
+                return False
+            array = array.transpose(order_of(memory_format, rank))
+        return bool(array.flags.c_contiguous)
 
     # ---- gradients
 

@@ -8,11 +8,13 @@ from .. import backends
 from .._device import as_device, device
 from .._dtypes import BY_NAME, as_dtype, complex64, complex128, dtype
 from .._dtypes import dtype as Dtype
+from .._formats import preserve_format
 from .._storage import Storage, memory, storage_of
 from .._tensor import F, Tensor, read
 from ._register import composite
 from ._shapes import named
 from .create import LEGACY_TYPES
+from .shape import contiguous
 
 
 def _move(t: Tensor, target: device, copy: bool) -> Tensor:
@@ -40,12 +42,16 @@ def to(
             dtype = as_dtype(a)
         elif a is not None:
             device = a
+    out = self
     if dtype is not None and dtype is not self.dtype:
-        converted: Tensor = F.cast(self, as_dtype(dtype))
-        return converted if device is None else _move(converted, as_device(device), False)
-    if device is None:
-        return F.clone(self) if copy else self
-    return _move(self, as_device(device), copy)
+        out, copy = F.cast(self, as_dtype(dtype)), False
+    if device is not None:
+        out = _move(out, as_device(device), copy)
+    elif copy:
+        out = F.clone(out)
+    if memory_format in (None, preserve_format):
+        return out
+    return contiguous(out, memory_format)
 
 
 def _cast_method(name: str, kind: dtype) -> None:

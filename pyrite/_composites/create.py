@@ -12,6 +12,7 @@ from .. import _dtypes as dtypes
 from .. import backends
 from .._device import as_device
 from .._dtypes import as_dtype, dtype, float64, get_default_dtype, int64, scalar_dtype
+from .._formats import dense_order, laid_out, order_of, preserve_format
 from .._inplace import write_out
 from .._tensor import F, Tensor
 from ..backends import _host
@@ -56,6 +57,8 @@ def factory(
         result = make(*args, dtype=kind, **options)
         if out is not None:
             result = write_out(name, result, out)
+        if memory_format is not None and out is None:
+            result = _in_format(result, memory_format)
         return finish(result, requires_grad)
 
     form = signature(make)
@@ -66,17 +69,30 @@ def factory(
     return function
 
 
+def _in_format(t: Tensor, form: Any) -> Tensor:
+    """A fresh tensor in the order of elements that a format asks for."""
+    if form is preserve_format:
+        raise RuntimeError("unsupported memory format: a new tensor has none to preserve")
+    return Tensor(laid_out(t.array, order_of(form, t.ndim)))
+
+
 def like(name: str, make: Callable[..., Tensor], what: str) -> Callable[..., Tensor]:
     """Register `{name}_like`: `make(size, ...)` with the size, dtype and device of a tensor."""
 
     def function(
-        input: Tensor, *args: Any, dtype: Any = None, device: Any = None, **options: Any
-    ) -> Tensor:
+        input: Tensor, *args: Any, dtype: Any = None, device: Any = None,
+        memory_format: Any = preserve_format, **options: Any,
+    ) -> Tensor:  # fmt: skip
         size = tuple(tensor_input(f"{name}_like", input).shape)
         if input.rules is not None:  # sparse: empty, or refused
             return F.zeros_like(input) if name in ("zeros", "empty") else F.ones_like(input)
         kind, where = dtype or input.dtype, device or input.device
-        return make(size, *args, dtype=kind, device=where, **options)
+        out = make(size, *args, dtype=kind, device=where, **options)
+        keeps = memory_format is None or memory_format is preserve_format
+        order = dense_order(input.array) if keeps else order_of(memory_format, len(size))
+        if list(order) != sorted(order):
+            out.array = laid_out(out.array, order)
+        return out
 
     doc = f"{what} with the shape, dtype and device of `input`."
     return named(function, f"{name}_like", "f", doc)

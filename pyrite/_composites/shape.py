@@ -10,8 +10,9 @@ from typing import Any
 from .. import backends
 from .._dtypes import dtype as Dtype
 from .._errors import dim_error, wrap_dim
+from .._formats import contiguous_format, preserve_format
 from .._inplace import reshape_in_place, resize
-from .._storage import base_of, storage_of
+from .._storage import base_of, root_array, storage_of
 from .._symbols import integer
 from .._tensor import F, Size, Tensor
 from ._register import composite
@@ -505,9 +506,16 @@ atleast_3d = _atleast(
 
 
 @composite(public="m")
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor itself if its elements lie in the order of their indices, else a copy."""
-    return self if self.array.flags.c_contiguous else F.contiguous(self)
+def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """The tensor itself if its elements lie in the order of their indices, else a copy.
+
+    `memory_format` asks for another order, as channels_last does.
+    """
+    if memory_format is contiguous_format:
+        return self if self.array.flags.c_contiguous else F.contiguous(self)
+    if self.is_contiguous(memory_format):
+        return self
+    return F.clone(self, memory_format=memory_format)
 
 
 def _in_place(name: str, function: Callable[..., Tensor]) -> None:
@@ -542,6 +550,9 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
             f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
         )
     resize(self, shape)
+    if memory_format not in (None, contiguous_format, preserve_format):
+        self.array = contiguous(self.detach(), memory_format).array
+        storage_of(self).root = root_array(self.array)
     return self
 
 

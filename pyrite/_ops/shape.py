@@ -9,6 +9,7 @@ from typing import Any
 
 from .._dtypes import dtype
 from .._errors import wrap_dim
+from .._formats import laid_out, order_of, preserve_format
 from .table import TABLE, Array, Arrays, op, row
 
 Ints = tuple[int, ...]
@@ -438,8 +439,10 @@ stack.vjp(tensors=lambda F, g, dim: F.unbind(g, dim))
 
 @op(kind="move")
 def clone(xp: Any, input: Array, *, memory_format: Any = None) -> Array:
-    """A copy in memory of its own; dense strides are kept."""
-    return input.copy("C" if input.flags.c_contiguous or 0 in input.strides else "K")
+    """A copy in memory of its own; dense strides are kept unless a format is given."""
+    if memory_format is None or memory_format is preserve_format:
+        return input.copy("C" if input.flags.c_contiguous or 0 in input.strides else "K")
+    return laid_out(input, order_of(memory_format, input.ndim))
 
 
 clone.vjp(input=lambda g: g)
