@@ -33,6 +33,18 @@ DUNDERS = {
 _PLAIN = {"lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"}
 
 
+# How many of the first operands must be Tensors where an op itself also takes numbers, as torch's
+# signatures have it; composites and kernels go on using numbers.
+_ONE = "clamp_max clamp_min copysign eq fmod ge gt le lt max min ne not_equal rsub"
+_TWO = (
+    "atan2 fmax fmin gcd heaviside hypot isclose lcm ldexp lerp logaddexp logaddexp2 logical_and "
+    "logical_or logical_xor maximum minimum nextafter"
+)
+TENSORS_ONLY = {
+    **dict.fromkeys(_ONE.split(), 1), **dict.fromkeys(_TWO.split(), 2), "addcdiv": 3, "addcmul": 3,
+}  # fmt: skip
+
+
 class LazyMethod:
     """Stands in the class for a method that is generated when it is first looked up."""
 
@@ -77,11 +89,34 @@ def _numpy_words(make: Maker) -> Maker:
     return made
 
 
+def _tensors_only(name: str, make: Maker) -> Maker:
+    """Let a function refuse numbers for its first operands; TypeError in torch's words."""
+    count = TENSORS_ONLY[name]
+
+    def made() -> Callable[..., Any]:
+        function = make()
+
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            for i, value in enumerate(args[:count], 1):
+                if not isinstance(value, Tensor):
+                    kind = type(value).__name__
+                    raise TypeError(f"{name}(): argument {i} must be Tensor, not {kind}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return made
+
+
 def _spread(
     name: str, public: str, aliases: tuple[str, ...], function: Maker, method: Maker, inplace: Maker
 ) -> None:
     """One record under all its names: its own and the aliases, in-place twins included."""
     plain = [a for a in aliases if "." not in a]
+    if name in TENSORS_ONLY:
+        method = _tensors_only(name, method) if TENSORS_ONLY[name] > 1 else method
+        function = _tensors_only(name, function)
     function, method = _numpy_words(function), _numpy_words(method)
     for n in (name, *plain):
         for letter, space in LETTERS.items():

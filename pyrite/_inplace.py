@@ -21,6 +21,25 @@ from ._tensor import F, Tensor, refresh, refused_view
 from .autograd.modes import PLAIN, no_grad, state
 from .autograd.node import Node, edge_of, record
 
+# Functions whose `out=` must have the result's dtype; those that may not write what they read.
+_EXACT = (
+    "abs addbmm addmm addmv amax amin aminmax baddbmm bmm ceil conj_physical cross cummax cummin "
+    "diag diff dot floor frac frexp gather heaviside histc histogram index_add index_copy "
+    "index_select inner kthvalue linalg_cross log_softmax logcumsumexp masked_select matmul mm "
+    "mode msort multi_dot mv nan_to_num nanquantile narrow_copy neg norm quantile renorm round "
+    "scatter scatter_add sgn sign slice_scatter softmax sort take take_along_dim tensordot topk "
+    "tril triu trunc vdot vecdot vector_norm where"
+)
+_APART = (
+    "cat cross gather index_select kthvalue linalg_cross masked_select mode take take_along_dim"
+)
+EXACT_OUT, NO_OVERLAP = frozenset(_EXACT.split()), frozenset(_APART.split())
+
+_SHARED = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
+    "single memory location. Please clone() the tensor before performing the operation."
+)
+
 
 def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Callable[..., Any]:
     """The in-place twin `name_` of a function on Tensors; `op` says what the function saves."""
@@ -101,15 +120,23 @@ def check_partial_overlap(tensor: Tensor, others: Iterable[Any]) -> None:
     """Refuse to write over a part of what an operation reads, element by element."""
     for other in others:
         if isinstance(other, Tensor) and other is not tensor and _overlaps_partly(tensor, other):
-            raise RuntimeError(
-                "unsupported operation: some elements of the input tensor and the written-to "
-                "tensor refer to a single memory location. Please clone() the tensor before "
-                "performing the operation."
-            )
+            raise RuntimeError(_SHARED)
 
 
-def _overlaps_partly(one: Tensor, two: Tensor) -> bool:
-    """Whether two tensors without gaps share some of their elements, but not one by one."""
+def _check_overlap(out: Tensor, inputs: Iterable[Any]) -> None:
+    """Refuse to write to memory that an operation reads elsewhere at the same time."""
+    for value in inputs:
+        if isinstance(value, tuple | list):
+            _check_overlap(out, value)
+        elif isinstance(value, Tensor) and (value is out or _overlaps_partly(out, value, True)):
+            raise RuntimeError(_SHARED)
+
+
+def _overlaps_partly(one: Tensor, two: Tensor, whole: bool = False) -> bool:
+    """Whether two tensors without gaps share some of their elements, but not one by one.
+
+    `whole=True`: or one by one.
+    """
     if one.storage is None or two.storage is None or one.storage.root is not two.storage.root:
         return False
     a, b = one.array, two.array
@@ -117,7 +144,7 @@ def _overlaps_partly(one: Tensor, two: Tensor) -> bool:
         return False
     first, second = one.data_ptr(), two.data_ptr()
     if first == second and a.nbytes == b.nbytes:
-        return bool(a.strides != b.strides)
+        return whole or bool(a.strides != b.strides)
     return first < second + b.nbytes and second < first + a.nbytes
 
 
@@ -279,15 +306,22 @@ def _write_out(name: str, result: Tensor, out: Tensor, inputs: Iterable[Any]) ->
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    if name in EXACT_OUT and out.dtype is not result.dtype:
+        raise RuntimeError(
+            f"{name}(): Expected out tensor to have dtype {result.dtype}, but got {out.dtype} "
+            "instead"
+        )
     check_cast(result, out, name)
     if backends.of(out.array) is not backends.of(result.array):
         raise RuntimeError(
             f"{name}(): expected out tensor to be on {result.device}, but it is on {out.device}"
         )
+    check_writable(out)
+    if name in NO_OVERLAP:
+        _check_overlap(out, inputs)
     if out.array.shape != result.array.shape:
         _resize(out, result)
     else:
-        check_writable(out)
         check_partial_overlap(out, inputs)
     F.write(out, result)
     return out

@@ -13,8 +13,9 @@ from typing import Any
 from . import backends
 from ._composites.create import as_tensor
 from ._dtypes import from_numpy_dtype
-from ._exports import EXPORTS
+from ._exports import EXPORTS, TENSORS_ONLY
 from ._inplace import write_out
+from ._ops.table import TABLE
 from ._tensor import F, Tensor
 
 # ufunc -> name here, where they differ.
@@ -159,10 +160,13 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         return NotImplemented
     device = next(_tensors(inputs)).device
     operands = [_as_operand(v, device) for v in inputs]
+    if name in TENSORS_ONLY and name not in TABLE:
+        operands = [as_tensor(v, device=device) for v in operands]
     words = {_WORDS[k]: v for k, v in kwargs.items() if k != "out"}
     if method != "__call__":
         words.setdefault("dim", 0)
-    result = _call(name, *operands, **words)
+    direct = method == "__call__" and name in TABLE  # also takes numbers where torch does not
+    result = getattr(F, name)(*operands) if direct else _call(name, *operands, **words)
     return write_out(name, result, out[0], operands) if to_tensor else result
 
 

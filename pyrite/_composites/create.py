@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import math
 from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Any
@@ -272,6 +273,12 @@ def arange(
 ) -> Tensor:
     """`start, start + step, ...` below `end`; int64 if all three are ints, else floating."""
     start, end, step = map(_number, (0, start, step) if end is None else (start, end, step))
+    if not math.isfinite(start) or not math.isfinite(end):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -304,6 +311,8 @@ def linspace(
     start: Any, end: Any, steps: int, *, dtype: dtype | None = None, device: Any = None
 ) -> Tensor:
     """`steps` values evenly from `start` to `end`, both included."""
+    if not isinstance(steps, int):
+        raise TypeError(f"linspace(): argument 'steps' must be int, not {type(steps).__name__}")
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     start, end = _number(start), _number(end)

@@ -18,7 +18,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """Each channel times its weight, plus its bias."""
     shape = (-1, *[1] * (x.ndim - 2))
     x = x if weight is None else F.mul(x, F.reshape(weight, shape))
-    return x if bias is None else F.add(x, F.reshape(bias, shape))
+    return x if bias is None else F.add(x, F.reshape(F.bias_of(bias, x), shape))
 
 
 def _channels(name: str, input: Tensor, **vectors: Tensor | None) -> None:

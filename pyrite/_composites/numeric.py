@@ -33,6 +33,7 @@ def gradient(
         edge_order: 1 or 2, the order of the formula at the edges.
     """
     dims = tuple(range(input.ndim)) if dim is None else dims_of(input, dim)
+    spacing = 1 if spacing is None else spacing
     steps = spacing if isinstance(spacing, tuple | list) else [spacing] * len(dims)
     if len(steps) != len(dims):
         raise RuntimeError(

@@ -199,6 +199,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s); use pyrite.where(mask, value, input)"
         )
+    if isinstance(value, Tensor) and value.dtype.is_complex and not input.dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     out = F.where(mask, value, input)
     return out if out.dtype is input.dtype else F.cast(out, input.dtype)
 

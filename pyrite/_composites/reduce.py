@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -127,7 +126,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     try:
         return AMINMAX(F.amin(input, dims, keepdim), F.amax(input, dims, keepdim))
     except IndexError as error:
-        if math.prod(input.shape):
+        if dim is not None or input.numel():
             raise
         raise RuntimeError(f"aminmax(): cannot compute over an empty dimension: {error}") from None
 

@@ -294,8 +294,7 @@ def histogram(
     else:
         low, high = _bounds(input, *(range or (0.0, 0.0)), 0.5)
         hist = F.histogram_counts(input, weight, bins, low, high)
-        steps = F.arange(0, bins + 1, 1, hist.dtype, device=hist.device)
-        edges = F.add(F.mul(steps, (high - low) / bins), low)
+        edges = F.linspace(low, high, bins + 1, hist.dtype, device=hist.device)
     if density:
         widths = F.sub(F.slice(edges, (slice(1, None),)), F.slice(edges, (slice(0, -1),)))
         hist = F.div(hist, F.mul(F.sum(hist), widths))

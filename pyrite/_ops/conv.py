@@ -120,7 +120,7 @@ convolution.vjp(
     weight=lambda F, g, input, weight_shape, attrs: F.conv_grad_weight(
         g, input, weight_shape, *attrs
     ),
-    bias=lambda F, g: F.sum(g, (0, *range(2, g.ndim))),
+    bias=lambda F, g, input: F.depend(F.sum(g, (0, *range(2, g.ndim))), input),
 )
 
 

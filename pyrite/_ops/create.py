@@ -36,6 +36,8 @@ def arange(xp: Any, start: Any, end: Any, step: Any, dtype: Dtype) -> Array:
 @op(kind="create")
 def linspace(xp: Any, start: Any, end: Any, steps: int, dtype: Dtype) -> Array:
     """`steps` values from `start` to `end`, both included; the two halves count from their end."""
+    if not (dtype.is_floating_point or dtype.is_complex):
+        start, end = int(start), int(end)
     index = xp.arange(steps, dtype="float64")
     step = (end - start) / max(steps - 1, 1)
     up, down = start + step * index, end - step * (steps - 1 - index)

@@ -540,6 +540,18 @@ def tie(xp: Any, tensors: Arrays) -> tuple[Array, ...]:
 tie.vjp(tensors=lambda F, gs: gs)
 
 
+# torch's backward of a convolution or normalisation is one node: the bias' gradient, too, has a
+# graph to the input, of zeros.
+# fmt: off
+row("depend", "`input`, whose history also leads to `other`, with a gradient of zeros.",
+    lambda xp, input, other: input, lambda g: g, lambda F, other: F.zeros_like(other),
+    kind="other", dtypes="any", public="")
+row("bias_of", "`input`, the bias of what is computed from `other`: its gradient depends on that.",
+    lambda xp, input, other: input, kind="other", dtypes="any", public="")
+# fmt: on
+TABLE["bias_of"].vjp(input=lambda F, g, other: F.depend(g, other))
+
+
 @op(kind="reduce", dtypes="any", complex="written", public="")
 def sum_to_size(xp: Any, input: Array, size: Ints) -> Array:
     """Sum over the dimensions that broadcasting `size` to the input's shape would add."""

@@ -470,13 +470,14 @@ def _intercepted(op: Op, args: tuple[Any, ...], out: Any, device: Any) -> Any:
 
 def _plain(op: Op, param: Any, value: Any) -> Any:
     """The operand as a plain Tensor; TypeError in torch's words for anything else."""
-    if param.role == "attr" or type(value) in (Tensor, Parameter):
+    if param.role == "attr" or (param.role == "array" and type(value) in (Tensor, Parameter)):
         return value
     if param.role == "arrays" and isinstance(value, tuple | list):
         if not value and not param.optional:
-            raise RuntimeError(f"{op.name}(): expected a non-empty list of Tensors")
+            kind = ValueError if op.name == "cat" else RuntimeError
+            raise kind(f"{op.name}(): expected a non-empty list of Tensors")
         return [_element(op, param, v, i) for i, v in enumerate(value)]
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and param.role == "array":
         return plain(value)
     if _takes_numbers(op) and type(value) in NUMBERS:
         return value
