@@ -43,7 +43,7 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: EMPTY.max(), RuntimeError, "numel"),
     (lambda: EMPTY.max(0), IndexError, "non-zero size"),
     (lambda: EMPTY.argmax(), IndexError, "numel"),
-    (lambda: pyrite.aminmax(EMPTY), RuntimeError, "empty dimension"),
+    (lambda: pyrite.aminmax(EMPTY), RuntimeError, "reduction dim"),
     (lambda: pyrite.aminmax(EMPTY, dim=0), IndexError, "non-zero size"),
     (lambda: X.norm("max"), ValueError, "'fro'"),
     (lambda: X.topk(3), RuntimeError, "out of range: k=3 of 2"),

@@ -136,7 +136,7 @@ def _transposed(n: int) -> None:
         shape = (x.shape[0], weight.shape[1] * groups, *sizes)
         out = F.conv_grad_input(x, weight, shape, stride, pad, dilation, groups)
         if bias is not None:
-            out = F.add(out, F.reshape(bias, (-1, *[1] * n)))
+            out = F.add(out, F.reshape(F.bias_of(bias, x), (-1, *[1] * n)))
         return unbatched(out, input)
 
     doc = f"The adjoint of conv{n}d: (batch, in, {n} sizes) by (in, out / groups, {n} sizes)."

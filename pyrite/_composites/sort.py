@@ -263,6 +263,8 @@ def _bounds(input: Tensor, low: float, high: float, margin: float) -> tuple[floa
     """The range of a histogram: that of the data if none is given, widened if it is a point."""
     if low == high and input.shape.numel():
         low, high = F.amin(input).item(), F.amax(input).item()
+    elif low == high == 0 and margin < 1:
+        return 0.0, 1.0
     if low == high:
         low, high = low - margin, high + margin
     if not (math.isfinite(low) and math.isfinite(high)):

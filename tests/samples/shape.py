@@ -199,4 +199,6 @@ samples(
     ones_like=[S(X), S(A((0, 2), kind="int"))],
     zeros_like=[S(X), S(A((0, 2), kind="int"))],
     blank=[S(X, (2, 1), torch=lambda x, size: x.new_zeros(size))],
+    depend=[S(X, A((2,)), torch=None), S(A((2, 0)), A(()), torch=None)],
+    bias_of=[S(A((4,)), A((2, 4), grad=False), torch=None)],
 )
