@@ -77,7 +77,7 @@ _FROM = {
     "manual_seed": "random", "seed": "random", "initial_seed": "random",
     "get_rng_state": "random", "set_rng_state": "random", "default_generator": "random",
     "set_num_threads": "backends", "get_num_threads": "backends",
-    "UntypedStorage": "_composites.storage", "TypedStorage": "_composites.storage",
+    "UntypedStorage": "_composites.storage",
     **dict.fromkeys(_settings.__all__, "backends._settings"),
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import backends
 from ._device import device
@@ -88,7 +88,17 @@ class Tensor:
     _grad: Tensor | None
     _requires_grad: bool
 
-    def __init__(self, array: Any, requires_grad: bool = False) -> None:
+    # `Tensor(2, 3)` and `Tensor([1, 2])`, torch's old forms (see `_composites.legacy`).
+    from_data: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self, array: Any = (), requires_grad: Any = False, *sizes: int, device: Any = None
+    ) -> None:
+        if type(array) not in backends._by_type and (
+            not hasattr(array, "dtype") or isinstance(array, Tensor)
+        ):
+            given = (array,) if requires_grad is False else (array, requires_grad, *sizes)
+            array, requires_grad = Tensor.from_data(given, device).array, False
         self.array = array
         self._requires_grad = requires_grad
         self.storage = self.node = self.cut = self.hooks = self._grad = None

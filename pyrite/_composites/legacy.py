@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from .._device import as_device
-from .._dtypes import BY_NAME, as_dtype, dtype, set_default_dtype
+from .._dtypes import BY_NAME, as_dtype, dtype, get_default_dtype, set_default_dtype
 from .._tensor import Tensor
 from ._register import composite
 from .create import LEGACY_TYPES, empty, tensor
@@ -44,6 +44,16 @@ def build(args: tuple[Any, ...], kind: dtype, place: Any) -> Tensor:
     return tensor(args[0], dtype=kind, device=place)
 
 
+def _from_data(given: tuple[Any, ...], place: Any) -> Tensor:
+    """`Tensor(...)`: sizes or data in the default dtype, or the tensor given without history."""
+    if len(given) == 1 and isinstance(given[0], Tensor):
+        return given[0].detach()
+    if isinstance(given[0], str):
+        raise TypeError("new(): invalid data type 'str'")
+    return build(given, get_default_dtype(), place)
+
+
+Tensor.from_data = staticmethod(_from_data)
 TYPES = {
     place: {f"{w}Tensor": TensorType(w, BY_NAME[k], place) for w, k in LEGACY_TYPES.items()}
     for place in ("cpu", "cuda")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -111,36 +110,10 @@ class UntypedStorage:
         return f"{rows}\n[pyrite.storage.{name} of size {len(self)}]"
 
 
-class TypedStorage(UntypedStorage):
-    """A storage read as one dtype; made by `tensor.storage()`."""
-
-    def __init__(self, storage: Storage, dtype: dtype) -> None:
-        super().__init__(storage)
-        self._kind = dtype
-
-    @property
-    def dtype(self) -> dtype:
-        return self._kind
-
-    def untyped(self) -> UntypedStorage:
-        """The same bytes."""
-        return UntypedStorage(self._storage)
-
-
 @composite(public="m")
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The bytes that this tensor shares with its views."""
     return UntypedStorage(storage_of(self))
-
-
-@composite(public="m")
-def storage(self: Tensor) -> TypedStorage:
-    """The storage read in the tensor's dtype; `untyped_storage()` is the form to prefer."""
-    warnings.warn(
-        "TypedStorage is deprecated; use tensor.untyped_storage() instead of tensor.storage()",
-        stacklevel=2,
-    )
-    return TypedStorage(storage_of(self), self.dtype)
 
 
 @composite(public="f")
@@ -183,8 +156,6 @@ def _source(self: Tensor, source: Any, offset: int, size: Any, stride: Any) -> T
         else UntypedStorage(storage_of(source))._tensor()
     )
     kind = self.dtype if isinstance(source, UntypedStorage) else source.dtype
-    if isinstance(source, TypedStorage):
-        kind = source.dtype
     flat = flat.view(kind) if flat.dtype is not kind else flat
     size = (flat.shape[0] - offset,) if size is None else tuple(size)
     if stride is None:

@@ -115,7 +115,7 @@ def _mismatch(
 def _report(one: Any, two: Any, close: Any, rtol: float, atol: float, numbers: bool) -> str:
     """How many elements differ, by how much at most, and where."""
     exact = not (rtol or atol)
-    values = (two.item(), one.item()) if not close.ndim else ()
+    shown = (two.item(), one.item()) if not close.ndim else ()
     size, wrong = close.numel(), int((~close).sum())
     one, two = (t.double() if t.dtype.name != "float64" else t for t in (one, two))
     error = (one - two).abs().masked_fill(close, 0)
@@ -138,6 +138,6 @@ def _report(one: Any, two: Any, close: Any, rtol: float, atol: float, numbers: b
     if not close.ndim:
         what = "Scalars" if exact or numbers else "Tensor-likes"
         head = f"{what} are not {'equal' if exact else 'close'}!\n\n"
-        return head + "Expected {} but got {}.\n".format(*values) + "\n".join(largest)
+        return head + "Expected {} but got {}.\n".format(*shown) + "\n".join(largest)
     head = f"Tensor-likes are not {'equal' if exact else 'close'}!\n\nMismatched elements: "
     return f"{head}{wrong} / {size} ({wrong / size:.1%})\n" + "\n".join(largest)
