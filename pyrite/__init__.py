@@ -69,8 +69,8 @@ globals().update(TYPES["cpu"])
 importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
     "accelerator", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft", "jit",
-    "library", "linalg", "nn", "optim", "random", "return_types", "safetensors", "serialization",
-    "signal", "sparse", "special", "testing", "utils", "version", "vision",
+    "library", "linalg", "masked", "nn", "optim", "random", "return_types", "safetensors",
+    "serialization", "signal", "sparse", "special", "testing", "utils", "version", "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",

@@ -31,7 +31,7 @@ FLOORS = (
     "_tensor _storage _inplace autograd _repr _graph",
     (
         "_composites _exports linalg fft signal special random sparse cuda func distributions "
-        "cpu library serialization safetensors _archive _pickle _torch_names _numpy"
+        "cpu library serialization safetensors _archive _pickle _torch_names _numpy masked"
     ),
     "nn optim data amp jit compiler onnx profiler distributed testing",
     "__init__ vision text audio metrics train viz lint utils _port __main__ accelerator version",

@@ -245,3 +245,19 @@ def test_foreach_in_place_returns_the_list() -> None:
     assert tensors[1].tolist() == [3, 3, 3]
     with pytest.raises(RuntimeError, match="same number"):
         pyrite._foreach_add(tensors, tensors[:1])
+
+
+# ---- masked reductions
+
+
+def test_masked_functions_leave_out_what_the_mask_does() -> None:
+    mask = pyrite.tensor([[True, False, True], [False, False, False]])
+    assert pyrite.masked.sum(GRID, 1, mask=mask).tolist() == [2, 0]
+    assert pyrite.masked.amax(GRID, mask=mask).item() == 2
+    assert pyrite.masked.mean(GRID, 1, mask=mask)[0] == 1
+    assert bool(pyrite.masked.mean(GRID, 1, mask=mask)[1].isnan())
+    assert pyrite.masked.softmax(GRID[0], 0, mask=mask[0])[1] == 0
+    assert pyrite.masked._output_mask(pyrite.masked.sum, GRID, 1, mask=mask).tolist() == [
+        True,
+        False,
+    ]
