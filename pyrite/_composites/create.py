@@ -273,10 +273,10 @@ def arange(
 ) -> Tensor:
     """`start, start + step, ...` below `end`; int64 if all three are ints, else floating."""
     start, end, step = map(_number, (0, start, step) if end is None else (start, end, step))
-    if not math.isfinite(start) or not math.isfinite(end):
+    if any(isinstance(v, float) and not math.isfinite(v) for v in (start, end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-        start, end, step = int(start), int(end), int(step)
+        start, end, step = (v if isinstance(v, int) else int(v) for v in (start, end, step))
         if step == 0:
             raise ValueError("step must be nonzero")
     if step == 0:
