@@ -52,7 +52,8 @@ def explain(op: str, args: Sequence[Any], error: Exception) -> Exception:
         return RuntimeError(
             f"{op}: shapes cannot be multiplied ({' and '.join(_size(a) for a in arrays[:2])})"
         )
-    if isinstance(error, TypeError) and "not support" in text and arrays:
+    unsupported = "not support" in text or "did not contain a loop" in text
+    if isinstance(error, TypeError) and unsupported and arrays:
         return RuntimeError(
             f'"{op}" not implemented for {" and ".join(sorted({a.dtype.name for a in arrays}))}: '
             "convert the operands to another dtype"

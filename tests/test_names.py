@@ -261,3 +261,34 @@ def test_masked_functions_leave_out_what_the_mask_does() -> None:
         True,
         False,
     ]
+
+
+# ---- data that does not fit
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype", "error"),
+    [
+        (2**63, None, ValueError),
+        ([-(2**63) - 1], None, ValueError),
+        (300, pyrite.uint8, RuntimeError),
+        ([-200], pyrite.int8, RuntimeError),
+        (float("nan"), pyrite.int64, RuntimeError),
+        (None, None, RuntimeError),
+        ([None], None, RuntimeError),
+        ("text", None, TypeError),
+        (1j, pyrite.float32, TypeError),
+    ],
+)
+def test_data_that_no_tensor_holds(data: Any, dtype: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        pyrite.tensor(data, dtype=dtype)
+
+
+def test_data_wraps_and_overflows_where_torchs_does() -> None:
+    assert pyrite.tensor(-1, dtype=pyrite.uint8) == 255
+    assert pyrite.tensor(1e300) == float("inf")
+    assert pyrite.tensor(np.array([300]), dtype=pyrite.uint8) == 44
+    assert pyrite.add(pyrite.tensor([True]), pyrite.tensor([True]), alpha=2).dtype is pyrite.bool
+    assert pyrite.equal(pyrite.tensor([1]), pyrite.tensor([1.0]))
+    assert pyrite.tensor(2.5).flip(0) == 2.5

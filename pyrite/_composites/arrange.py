@@ -141,7 +141,8 @@ def _repeated_range(repeats: Tensor, n: int) -> Tensor:
 @composite()
 def flip(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Tensor:
     """A copy with the order of elements along `dims` reversed."""
-    return F.flip(input, dims_of(input, ints("flip", order if dims is None else (dims,))))
+    axes = dims_of(input, ints("flip", order if dims is None else (dims,)))
+    return F.flip(input, axes) if input.array.ndim else F.clone(input)
 
 
 @composite()

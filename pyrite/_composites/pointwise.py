@@ -259,8 +259,7 @@ def allclose(
 
 @composite("fm")
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape and elements; RuntimeError for two dtypes."""
-    same_dtype("equal", input, other)
+    """Whether both have the same shape and elements."""
     return input.shape == other.shape and bool(F.all(F.eq(input, other)))
 
 

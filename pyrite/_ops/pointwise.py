@@ -38,7 +38,7 @@ def _scaled(other: Any, alpha: float, input: Any) -> Any:
             "For non-complex input tensors, argument alpha must not be a complex number: got "
             f"alpha={alpha} for {kind.name}"
         )
-    return other * alpha
+    return (other * alpha).astype(other.dtype) if kind == "bool" else other * alpha
 
 
 @op(kind="pointwise", complex="holomorphic", onnx="Add")

@@ -14,7 +14,7 @@ def from_data(data: Any, kind: dtype | None, copy: bool) -> np.ndarray[Any, Any]
     """A NumPy array from numbers, nested sequences or anything with `__array__`.
 
     Python numbers follow torch: ints are int64, floats the default type. ValueError for ragged
-    sequences, TypeError for objects that hold no numbers.
+    sequences, TypeError for text, RuntimeError for other objects and for overflow.
     """
     if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
         array = np.asarray(data)
@@ -25,10 +25,28 @@ def from_data(data: Any, kind: dtype | None, copy: bool) -> np.ndarray[Any, Any]
             kind = _python_dtype(array, data)
         elif array.dtype.kind == "c" and not kind.is_complex:
             raise TypeError(f"complex numbers cannot be converted to {kind}; take the real parts")
+        if kind is not None and kind.category == _dtypes.INT and array.dtype.kind in "iuf":
+            _check_range(array, kind)
     if kind is not None and array.dtype != kind.numpy:
         with np.errstate(all="ignore"):
             return array.astype(kind.numpy)
     return np.array(array, order="C") if copy else array
+
+
+def _check_range(array: np.ndarray[Any, Any], kind: dtype) -> None:
+    """Refuse Python numbers that an integer dtype does not hold (negative ones wrap in uint8)."""
+    if not array.size:
+        return
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "u" and high > np.iinfo(np.int64).max:
+        raise ValueError(f"Overflow when unpacking long: {high} does not fit into int64")
+    limits = np.iinfo(kind.numpy)
+    least = -int(limits.max) if kind is _dtypes.uint8 else limits.min
+    if not (low >= least and high <= limits.max):
+        raise RuntimeError(
+            f"value cannot be converted to type {kind.name} without overflow: "
+            f"{high if low >= least else low}"
+        )
 
 
 def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
@@ -38,7 +56,10 @@ def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
         data, bool | int | float | complex | list | tuple
     ):
         if not hasattr(data, "__len__") or isinstance(data, str | bytes | dict | set):
-            raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+            name = type(data).__name__
+            if isinstance(data, str | bytes):
+                raise TypeError(f"new(): invalid data type '{name}'")
+            raise RuntimeError(f"Could not infer dtype of {name}; expected numbers or sequences")
         data = list(data)
     try:
         array = np.array(data)
@@ -50,8 +71,11 @@ def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
         raise RuntimeError(f"value cannot be converted without overflow: {error}") from None
     if array.dtype.kind not in "biufc":
         if array.dtype == object and _holds_int(data):
-            raise RuntimeError("Overflow when unpacking long: an int does not fit into int64")
-        raise TypeError(f"new(): the data holds something that is no number: {_culprit(data)!r}")
+            raise ValueError("Overflow when unpacking long: an int does not fit into int64")
+        culprit = _culprit(data)
+        if not isinstance(culprit, str | bytes):
+            raise RuntimeError(f"Could not infer dtype of {type(culprit).__name__}: {culprit!r}")
+        raise TypeError(f"new(): the data holds something that is no number: {culprit!r}")
     return array
 
 
