@@ -545,9 +545,9 @@ tie.vjp(tensors=lambda F, gs: gs)
 # fmt: off
 row("depend", "`input`, whose history also leads to `other`, with a gradient of zeros.",
     lambda xp, input, other: input, lambda g: g, lambda F, other: F.zeros_like(other),
-    kind="other", dtypes="any", public="")
+    kind="move", public="")
 row("bias_of", "`input`, the bias of what is computed from `other`: its gradient depends on that.",
-    lambda xp, input, other: input, kind="other", dtypes="any", public="")
+    lambda xp, input, other: input, kind="move", public="")
 # fmt: on
 TABLE["bias_of"].vjp(input=lambda F, g, other: F.depend(g, other))
 
