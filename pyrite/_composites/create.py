@@ -326,6 +326,8 @@ def logspace(
     device: Any = None,
 ) -> Tensor:  # fmt: skip
     """`base` to the power of `steps` values evenly from `start` to `end`."""
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        start, end = int(start), int(end)
     powers = linspace(start, end, steps, dtype=float64, device=device)
     return F.pow(float(base), powers).to(dtype or get_default_dtype())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import backends
 from .._dtypes import dtype as Dtype
+from .._dtypes import int64
 from .._errors import dim_error, wrap_dim
 from .._formats import contiguous_format, preserve_format
 from .._inplace import reshape_in_place, resize
@@ -289,7 +290,9 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
         n not in (1, m) for n, m in zip(reversed(target), reversed(shape), strict=False)
     ):
         raise RuntimeError(f"size {list(target)} is not expandable to size {list(shape)}.")
-    return F.sum_to_size(self, target) if target != shape else self
+    if target == shape:
+        return self
+    return F.sum_to_size(F.cast(self, int64) if self.dtype.name == "bool" else self, target)
 
 
 @composite(public="f")

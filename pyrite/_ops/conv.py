@@ -144,6 +144,7 @@ def conv_grad_input(
 
 
 def _transposed_input(F: Any, g: Any, weight: Any, grad_shape: Sizes, attrs: Any) -> Any:
+    """The convolution of `g` by `weight`, cut to the windows of the gradient it replaces."""
     out = F.convolution(g, weight, None, *attrs[1:])
     if out.shape == grad_shape:
         return out
@@ -175,7 +176,7 @@ def conv_grad_weight(
 
 
 conv_grad_weight.vjp(
-    grad=lambda F, g, input, attrs: F.convolution(input, g, None, *attrs[1:]),
+    grad=lambda F, g, input, grad_shape, attrs: _transposed_input(F, input, g, grad_shape, attrs),
     input=lambda F, g, grad, input_shape, attrs: F.conv_grad_input(
         grad, g, input_shape, *attrs[1:]
     ),

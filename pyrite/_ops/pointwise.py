@@ -335,7 +335,7 @@ floating("copysign", "The size of `input` with the sign of `other`.",
     lambda xp, input, other: xp.copysign(input, other),
     lambda F, g, input, other: g * (F.sign(input) * F.copysign(1.0, other)), flat)
 row("nextafter", "The next floating-point number after `input` towards `other`.",
-    lambda xp, input, other: xp.nextafter(input, other))
+    lambda xp, input, other: xp.nextafter(input, other), lambda g: g, flat)
 # fmt: on
 
 

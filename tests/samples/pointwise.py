@@ -145,7 +145,7 @@ samples(
         ),
     ],
     copysign=binary(integers=False),
-    nextafter=[S(A((3,), grad=False), A((2, 1), grad=False))],
+    nextafter=[S(A((3,)), A((2, 1)), gradgrad=False)],
     frexp=[S(A((3, 4), layout="T")), S(A((), 100, 200))],
     round=[
         *unary(-20, 20, [-1, 0, 2]),
