@@ -18,6 +18,7 @@ from . import _dtypes, backends
 from ._ops.table import TABLE, Op
 from ._storage import View, base_of, root_array, steps, storage_of
 from ._tensor import F, Tensor, refresh, refused_view
+from .autograd.levels import Wrapped
 from .autograd.modes import PLAIN, no_grad, state
 from .autograd.node import Node, edge_of, record
 
@@ -163,6 +164,8 @@ def _is_dense(array: Any) -> bool:
 
 def _operand(self: Tensor, op: Op | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """What a recorded operation reads in place of `self`: a copy if it saves the old values."""
+    if isinstance(self, Wrapped):
+        return self.map(lambda held: _operand(held, op, args, kwargs))
     out = Tensor(self.array, self._requires_grad)
     out.node, out.index = self.node, self.index
     if op is None or _saves_first(op, (self, *args), kwargs):
@@ -187,6 +190,9 @@ def write_back(self: Tensor, result: Tensor, name: str) -> Tensor:
             f"output with shape {list(self.shape)} doesn't match the broadcast shape "
             f"{list(result.shape)} of {name}"
         )
+    if isinstance(self, Wrapped):
+        self.update(result, lambda held, value: write_back(held, value, name))
+        return self
     followed = recorded(result, self)
     if result.array.dtype is not self.array.dtype and result.dtype is not self.dtype:
         check_cast(result, self, name)
@@ -255,6 +261,9 @@ def _redirected(saved: Any, result: Tensor, target: Tensor) -> Any:
 def overwrite(self: Tensor, value: Any) -> Tensor:
     """Write a number or a Tensor without history; no gradient flows through what was there."""
     check_writable(self, overlap=False)
+    if isinstance(self, Wrapped):
+        self.update(value, overwrite)
+        return self
     if isinstance(value, Tensor):
         F.write(self, value)
     else:
@@ -269,6 +278,9 @@ def reshape_in_place(
 ) -> Tensor:
     """Give `self` the shape, strides and history of `function(self, *args)`, a view of it."""
     check_writable(self, overlap=False)
+    if isinstance(self, Wrapped):
+        self.become(function(self, *args, **kwargs))
+        return self
     shared, was = self.storage, Tensor(self.array, self._requires_grad)
     was.node, was.index, was.storage = self.node, self.index, shared
     out = function(self, *args, **kwargs)

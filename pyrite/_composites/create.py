@@ -16,6 +16,7 @@ from .._dtypes import as_dtype, dtype, float64, get_default_dtype, int64, scalar
 from .._formats import dense_order, laid_out, order_of, preserve_format
 from .._inplace import write_out
 from .._tensor import F, Tensor
+from ..autograd.levels import Wrapped
 from ..backends import _host
 from ._register import composite
 from ._shapes import named
@@ -106,7 +107,8 @@ def _new(make: Callable[..., Tensor], what: str) -> None:
         self: Tensor, *args: Any, dtype: Any = None, device: Any = None, **options: Any
     ) -> Tensor:
         kind, where = dtype or self.dtype, device or self.device
-        return make(*args, dtype=kind, device=where, **options)
+        made = make(*args, dtype=kind, device=where, **options)
+        return self.fresh(made) if isinstance(self, Wrapped) else made
 
     named(function, f"new_{make.__name__}", "m", f"{what} with the dtype and device of this one.")
 

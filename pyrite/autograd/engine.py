@@ -15,7 +15,7 @@ from typing import Any
 
 from .._dtypes import from_numpy_dtype
 from .._tensor import F, Tensor
-from . import anomaly, hooks, modes
+from . import anomaly, hooks, levels, modes
 from ._explain import paragraph
 from .node import Edge, Node, edge_of
 from .recording import SPACES
@@ -26,15 +26,16 @@ class Walk:
 
     Attributes:
         pending: gradient that has arrived so far, per node (a list for several outputs) or leaf.
+        tensors: whether formulas get Tensors, recorded if the graph is to be differentiated too.
         owned: ends whose pending gradient is a buffer of this walk, safe to add into.
         needed: None for all, or per node which of its edges lead to an input asked for.
         report: None, or what gets a paragraph about each node.
         capture: edges (as keys) whose complete gradient is asked for -> gradient.
     """
 
-    def __init__(self, create_graph: bool, keep: bool) -> None:
+    def __init__(self, create_graph: bool, keep: bool, tensors: bool = False) -> None:
         self.record, self.keep = create_graph, keep
-        self.tensors = create_graph or modes.followed()
+        self.tensors = create_graph or tensors or modes.followed()
         self.pending: dict[Edge, Any] = {}
         self.owned: set[Any] = set()
         self.heap: list[tuple[int, Node]] = []
@@ -274,6 +275,8 @@ def backward(
     outputs that need no gradient.
     """
     outputs = _as_list(tensors)
+    if levels.outermost(outputs) is not None:
+        levels.refuse_backward()
     given = [None] * len(outputs) if grad_tensors is None else _as_list(grad_tensors)
     walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
     walk.report = print if explain else None
@@ -332,13 +335,15 @@ def grad(
 ) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` with respect to `inputs`, returned instead of accumulated.
 
-    RuntimeError for an input that was not used, unless `allow_unused`; `materialize_grads` gives
-    zeros for it instead of None.
+    With `is_grads_batched` the first dimension of `grad_outputs` and of the results is that of a
+    batch of cotangents. RuntimeError for an input that was not used, unless `allow_unused`;
+    `materialize_grads` gives zeros for it instead of None.
     """
     roots, targets = _as_list(outputs), _as_list(inputs)
     given = [None] * len(roots) if grad_outputs is None else _as_list(grad_outputs)
-    walk = Walk(create_graph, create_graph if retain_graph is None else retain_graph)
-    results = _gradients(walk, _roots(walk, roots, given), targets)
+    keep = create_graph if retain_graph is None else retain_graph
+    compute = _for_each_cotangent if is_grads_batched else differentiate
+    results = compute(roots, targets, given, create_graph, keep)
     if materialize_grads:
         ends = [t if t.rules is None else t.held for t in targets]
         pairs = zip(ends, results, strict=True)
@@ -352,6 +357,37 @@ def grad(
         g if g is None or t.rules is None else t.like(g)
         for t, g in zip(targets, results, strict=True)
     ])  # fmt: skip
+
+
+def differentiate(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], given: Sequence[Tensor | None],
+    create_graph: bool, keep: bool,
+) -> list[Tensor | None]:  # fmt: skip
+    """The gradients of outputs in inputs, inside transforms too; None where there is no path."""
+    level = levels.outermost((*outputs, *inputs))
+    if level is not None:
+        seeds = [_seed(o, g) for o, g in zip(outputs, given, strict=True)]
+        grads: list[Tensor | None] = level.gradients(outputs, inputs, seeds, create_graph, keep)
+        return grads
+    walk = Walk(create_graph, keep, tensors=levels.outermost(given) is not None)
+    return _gradients(walk, _roots(walk, outputs, given), inputs)
+
+
+def _for_each_cotangent(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], given: Sequence[Tensor | None],
+    create_graph: bool, keep: bool,
+) -> list[Tensor | None]:  # fmt: skip
+    from .batching import vmap
+
+    reached: list[bool] = []
+
+    def one(*seeds: Any) -> Any:
+        grads = differentiate(outputs, inputs, seeds, create_graph, True)
+        reached[:] = [g is not None for g in grads]
+        return [g for g in grads if g is not None]
+
+    found = iter(vmap(one, tuple([None if g is None else 0 for g in given]))(*given))
+    return [next(found) if r else None for r in reached]
 
 
 def accumulate(tensor: Tensor, grad: Tensor, create_graph: bool) -> None:

@@ -13,6 +13,7 @@ from .._inplace import adopt, check_writable
 from .._storage import storage_of
 from .._tensor import F, Tensor
 from . import anomaly, modes
+from .levels import outermost
 from .modes import is_grad_enabled
 from .node import (
     Edge,
@@ -37,6 +38,7 @@ class FunctionCtx:
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True
     to_save: tuple[Tensor | None, ...] = ()
+    for_forward: tuple[Tensor | None, ...] = ()
     dirty_tensors: tuple[Tensor, ...] = ()
     non_differentiable: tuple[Tensor, ...] = ()
     _node: Callable[[], Node | None] | None = None
@@ -61,6 +63,10 @@ class FunctionCtx:
         if node.saved is None:
             freed(node)
         return tuple([_unpack(e, node) for e in node.saved or ()])
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for `jvp`."""
+        self.for_forward = tensors
 
     def mark_dirty(self, *args: Tensor) -> None:
         """Name the inputs that `forward` changes in place; it must return them."""
@@ -136,6 +142,24 @@ class Function:
 
     vjp = backward
 
+    generate_vmap_rule = False
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The tangents of the outputs, from those of the arguments; optional."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        """The outputs for a batch, and where their batch dimensions are; optional."""
+        raise RuntimeError(
+            "You tried to vmap over a custom autograd.Function, but it does not have vmap support. "
+            "Please override and implement the vmap staticmethod or set generate_vmap_rule=True."
+        )
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
             f"an instance of {type(self).__name__} is called, as a legacy autograd function with "
@@ -145,12 +169,26 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` and record the operation if an argument needs a gradient."""
-        ctx = FunctionCtx()
         apart = cls.setup_context is not Function.setup_context
         if apart:
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args, {}
+        level = outermost(args)
+        if level is None:
+            return cls._apply(FunctionCtx(), apart, args, kwargs)
+        if not apart:
+            raise RuntimeError(
+                "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, "
+                f"jacrev, ...), it must override the setup_context staticmethod: {cls.__name__} "
+                "has a forward with ctx"
+            )
+        return level.apply(cls, args)
+
+    @classmethod
+    def _apply(
+        cls, ctx: FunctionCtx, apart: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         ctx._tensor_inputs = tuple([isinstance(a, Tensor) for a in args])
         ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
         edges = None

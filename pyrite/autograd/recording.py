@@ -21,7 +21,7 @@ from .._ops.table import TABLE, Op
 from .._storage import Storage, View, storage_of
 from .._tensor import F, Parameter, Tensor, refresh
 from ..return_types import result_type
-from . import modes
+from . import levels, modes
 from .modes import state
 from .node import Node, edge_of, next_sequence, record
 
@@ -434,13 +434,15 @@ def views(
 
 
 def slow(op: Op, args: tuple[Any, ...], out: Any = None, device: Any = None) -> Any:
-    """Calls that are not plain: interceptors, `out=`, subclasses, wrong arguments."""
+    """Calls that are not plain: transforms, interceptors, `out=`, subclasses, wrong arguments."""
+    level = levels.outermost(args)
+    if level is not None:
+        result = level.call(op, args, device)
+        return result if out is None else _written(op, result, out, args)
     if state.stack and state.mode > 1:
         return _intercepted(op, args, out, device)
     if out is not None:
-        from .._inplace import write_out
-
-        return write_out(op.name, _call(op, args, device), out, args)
+        return _written(op, _call(op, args, device), out, args)
     for value in args:
         for v in value if isinstance(value, tuple | list) else (value,):
             if isinstance(v, Tensor) and v.rules is not None:
@@ -461,8 +463,10 @@ def _intercepted(op: Op, args: tuple[Any, ...], out: Any, device: Any) -> Any:
     named = {"device": device} if op.kind in ("create", "random") and not op.arrays else {}
     with modes.below(tuple(rest)):
         result = top(op, lambda *a, device=None: _call(op, a, device), args, named)
-    if out is None:
-        return result
+    return result if out is None else _written(op, result, out, args)
+
+
+def _written(op: Op, result: Any, out: Any, args: tuple[Any, ...]) -> Any:
     from .._inplace import write_out
 
     return write_out(op.name, result, out, args)
