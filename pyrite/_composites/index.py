@@ -12,6 +12,7 @@ from .._dtypes import int32, int64, uint8
 from .._inplace import check_writable, overwrite, write_back
 from .._symbols import integer
 from .._tensor import F, Tensor
+from ..autograd.levels import Wrapped
 from ._register import composite
 from ._shapes import same_dtype
 from .scatter import Call, scalar_like, write_at, written
@@ -179,7 +180,7 @@ def _plain_item(self: Tensor, item: Any) -> Any:
         return WHOLE if item == WHOLE else _plain(item)
     if isinstance(item, Tensor):
         number = not (item.array.ndim or _is_mask(item)) and item.array.dtype.kind in "iu"
-        return int(item) if number else item
+        return int(item) if number and not isinstance(item, Wrapped) else item
     if isinstance(item, bool | Sequence) or getattr(item, "ndim", False):
         return _as_index(self, item)
     if hasattr(item, "__index__"):

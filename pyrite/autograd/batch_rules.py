@@ -110,11 +110,18 @@ def _promoted(level: VmapLevel, op: Any, values: Values) -> Values:
 def shifted(level: VmapLevel, op: Any, values: Values) -> Any:
     """Every operand becomes a batch; dimensions count from one more, sizes begin with its size."""
     ndim = max(rank(v) for v in _arrays(op, values))
+    if ndim == 0 and "dimension" in values:
+        return loop(level, op, values)
     low = _lowered(level, op, values)
-    flat = ndim == 0 and "dim" in values and op.name != "stack"
+    flat = op.name != "stack" and "dim" in values
     if flat:  # an example without dimensions has one for `dim` to name
-        low = {n: F.slice(v, (WHOLE, None)) if isinstance(v, Tensor) else v for n, v in low.items()}
-        ndim = 1
+        low |= {
+            p.name: F.slice(low[p.name], (WHOLE, None))
+            for p in op.arrays
+            if isinstance(values[p.name], Tensor) and not rank(values[p.name])
+        }
+        flat = not rank(values.get("index", _arrays(op, values)[0]))
+        ndim = max(ndim, 1)
     attributes = [p.name for p in op.params if p.role == "attr"]
     for name in attributes:
         shift = SHIFTS.get(name)
@@ -182,6 +189,13 @@ def _roll(level: VmapLevel, op: Any, values: Values) -> Any:
     flat = F.reshape(held, (level.size, math.prod(held.array.shape[1:])))
     shifts = values["shifts"]
     return F.reshape(F.roll(flat, shifts, (1,)), held.array.shape)
+
+
+def _cat(level: VmapLevel, op: Any, values: Values) -> Any:
+    """Examples of one dimension without elements are left out, as the op leaves them out."""
+    tensors = values["tensors"]
+    kept = [t for t in tensors if t.array.shape != (0,)] or tensors
+    return shifted(level, op, values | {"tensors": kept})
 
 
 def _flat_choice(level: VmapLevel, op: Any, values: Values) -> Any:
@@ -282,8 +296,11 @@ def _layer_norm_grad(level: VmapLevel, op: Any, values: Values) -> Any:
     low = [level.lower(t) for t in (scaled, x, mean, rstd)]
     result = F.layer_norm_grad(*low, None, shape, eps)
     dims = tuple(range(x.array.ndim - len(shape)))
-    product = F.mul(grad, F.mul(F.sub(x, mean), rstd))
-    sums = [F.sum(t, dims) if dims else t for t in (product, grad)]
+    if x.requires_grad and modes.is_grad_enabled():  # saved statistics carry no gradient
+        scores = F.layer_norm(x, shape, None, None, eps)
+    else:
+        scores = F.mul(F.sub(x, mean), rstd)
+    sums = [F.sum(t, dims) if dims else t for t in (F.mul(grad, scores), grad)]
     return type(result)(result[0], *map(level.lower, sums))
 
 
@@ -463,7 +480,7 @@ def _different(level: VmapLevel, op: Any, low: Values) -> Any:
 KINDS: dict[str, Rule] = {"pointwise": pointwise, "reduce": shifted, "random": random_rule}
 SHIFTED = (
     "view", "view_dtype", "slice", "diagonal", "unfold", "unbind", "split", "to_device", "gather",
-    "gather_grad", "reshape", "slice_grad", "unfold_grad", "cat", "stack", "clone", "cast", "flip",
+    "gather_grad", "reshape", "slice_grad", "unfold_grad", "stack", "clone", "cast", "flip",
     "tril", "triu", "constant_pad_nd", "contiguous", "ones_like", "zeros_like", "constant", "blank",
     "scatter_fold", "class_indices", "avg_pool2d", "avg_pool2d_grad", "tie", "softmax",
     "log_softmax", "softmax_grad", "log_softmax_grad",
@@ -479,7 +496,7 @@ RULES: dict[str, Rule] = {
                     _images),
     **dict.fromkeys(("write", "write_number", "accumulate"), _write),
     **dict.fromkeys(("nonzero", "distinct"), refuse_growing),
-    "permute": _permute, "expand": _expand, "sum_to_size": _sum_to_size, "roll": _roll,
+    "cat": _cat, "permute": _permute, "expand": _expand, "sum_to_size": _sum_to_size, "roll": _roll,
     "matmul": _matmul, "linear": _linear, "linear_grad_weight": _linear_grad_weight,
     "layer_norm": _layer_norm, "layer_norm_grad": _layer_norm_grad,
     "cross_entropy_index": _cross_entropy, "embedding": _embedding,

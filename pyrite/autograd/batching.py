@@ -145,7 +145,7 @@ class Batched(Wrapped):
         raise RuntimeError(CONTENT)
 
     item = __int__ = __float__ = __complex__ = __index__ = _no_item
-    tolist = numpy = __array__ = __dlpack__ = data_ptr = storage_offset = _no_content
+    tolist = numpy = __array__ = __dlpack__ = _no_content
 
     def __repr__(self) -> str:
         return f"Batched(level={self.level.number}, size={self.level.size}, value={self.value!r})"
