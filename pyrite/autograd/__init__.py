@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value
-    if name in _HOME.values():
+    if name in _HOME.values() or name in ("forward_ad", "functional", "graph"):
         return importlib.import_module(f"{__name__}.{name}")
     if name == "Variable":  # torch's old name for what every Tensor is now
         from .._tensor import Tensor
@@ -30,4 +30,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, "forward_ad", "functional", "graph"})

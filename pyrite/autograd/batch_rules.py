@@ -39,9 +39,9 @@ def rule_of(op: Any, values: Values) -> Rule:
     return KINDS.get(op.kind, loop)
 
 
-def run(op: Any, values: Values) -> Any:
+def run(op: Any, values: Values, device: Any = None) -> Any:
     """The op, with arguments by name."""
-    return _call(op, tuple(values.values()), None)
+    return _call(op, tuple(values.values()), device)
 
 
 def rank(value: Any) -> int:
@@ -446,7 +446,7 @@ def _write(level: VmapLevel, op: Any, values: Values) -> Any:
     return run(op, dict(zip(values, (target.value, aligned(level, value, target.array.ndim)))))
 
 
-def random_rule(level: VmapLevel, op: Any, values: Values) -> Any:
+def random_rule(level: VmapLevel, op: Any, values: Values, device: Any = None) -> Any:
     """Random numbers, drawn per example or once for all."""
     if values.get("train") is False:
         return run(op, _lowered(level, op, values))
@@ -455,12 +455,13 @@ def random_rule(level: VmapLevel, op: Any, values: Values) -> Any:
     with modes.below(level.outer):
         if level.randomness == "same":
             return loop(level, op, values)
-        return _different(level, op, _lowered(level, op, values))
+        return _different(level, op, _lowered(level, op, values), device)
 
 
-def _different(level: VmapLevel, op: Any, low: Values) -> Any:
+def _different(level: VmapLevel, op: Any, low: Values, device: Any) -> Any:
     if op.name == "permutation":
-        keys = F.uniform((level.size, low["n"]), _dtypes.float64, low["seed"], low["offset"])
+        shape, draw = (level.size, low["n"]), (low["seed"], low["offset"])
+        keys = F.uniform(shape, _dtypes.float64, *draw, device=device)
         return F.cast(F.sort_indices(keys, 1), low["dtype"])
     if "shape" in low:
         low["shape"] = (level.size, *low["shape"])
@@ -474,7 +475,7 @@ def _different(level: VmapLevel, op: Any, low: Values) -> Any:
         rows = F.reshape(weights, (-1, weights.array.shape[-1]))
         return F.reshape(run(op, low | {"input": rows}),
                          (*weights.array.shape[:-1], low["num_samples"]))  # fmt: skip
-    return run(op, low)
+    return run(op, low, device)
 
 
 KINDS: dict[str, Rule] = {"pointwise": pointwise, "reduce": shifted, "random": random_rule}

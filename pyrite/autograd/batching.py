@@ -102,13 +102,13 @@ class VmapLevel(Level):
     def intercept(self, op: Any, call: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Random numbers that do not depend on an example."""
         if op.kind != "random" or self.randomness == "same":
-            return call(*args)
+            return call(*args, **kwargs)
         values = {p.name: a for p, a in zip(op.params, args, strict=True)}
         if values.get("train") is False:
-            return call(*args)
+            return call(*args, **kwargs)
         from .batch_rules import random_rule
 
-        return self.wrap(random_rule(self, op, values))
+        return self.wrap(random_rule(self, op, values, kwargs.get("device")))
 
 
 class Batched(Wrapped):

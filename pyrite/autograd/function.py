@@ -12,7 +12,7 @@ from .._dtypes import FLOAT, from_numpy_dtype
 from .._inplace import adopt, check_writable
 from .._storage import storage_of
 from .._tensor import F, Tensor
-from . import anomaly, modes
+from . import anomaly, hooks, modes
 from .levels import outermost
 from .modes import is_grad_enabled
 from .node import (
@@ -231,6 +231,7 @@ def _finish(
             results.append(_made(output, node, index, key in given))
     if node is not None:
         node.saved = _saved(ctx, node)
+        hooks.pack_saved(node, [None] * len(node.saved))
         ctx.to_save = ()
     ctx.dirty_tensors = ctx.non_differentiable = ()
     return tuple(results)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .._ops.formula import visible_names
+from .._ops.table import Op
 from .._tensor import Tensor
-from .node import Node, RemovableHandle, _hooks, add_hook
+from . import modes
+from .node import Node, Packed, RemovableHandle, _hooks, add_hook
 
 
 def _of_tensor(tensor: Tensor, kind: str) -> dict[int, Any]:
@@ -127,4 +131,64 @@ def _replaced(result: Any, grad: Any) -> Any:
             f"hook has changed the size of value: expected {list(grad.shape)}, got "
             f"{list(result.shape)}"
         )
+    return result
+
+
+# ---- hooks on what nodes save
+
+
+class _Packing(threading.local):
+    stack: tuple[tuple[Any, Any], ...] = ()
+    disabled: str | None = None
+
+
+packing = _Packing()
+
+
+def pack_saved(node: Node, places: Iterable[Any]) -> None:
+    """Let the innermost pack hook keep what a node saved.
+
+    `places` says for each entry: False for no array, the index of an output with a history, None.
+    """
+    if packing.stack and node.saved:
+        hooks = packing.stack[-1]
+        with modes.no_grad():
+            node.saved = tuple([
+                entry if place is False else _packed(entry, hooks, place)
+                for entry, place in zip(node.saved, places, strict=True)
+            ])  # fmt: skip
+
+
+def _packed(entry: Any, hooks: tuple[Any, Any], index: int | None) -> Any:
+    if isinstance(entry, list):
+        return [_packed(e, hooks, index) for e in entry]
+    value = entry[0] if isinstance(entry, tuple) else entry
+    if value is None or isinstance(value, Packed | int | float | complex):
+        return entry
+    if isinstance(value, Tensor):
+        return Packed(value, hooks, None)
+    return Packed(
+        Tensor(value), hooks, entry[3] if isinstance(entry, tuple) and len(entry) == 4 else index
+    )
+
+
+def places_of(op: Op) -> list[Any]:
+    """The places (see `pack_saved`) of what a table op's nodes save."""
+    several = len(visible_names(op)) > 1
+    outputs = {
+        o.name: i + several if o.visible and o.differentiable else None
+        for i, o in enumerate(() if op.outputs == "*" else op.outputs)
+    }
+    inputs = dict.fromkeys([p.name for p in op.arrays])
+    return [(inputs | outputs).get(name, False) for name in op.compile().saved]
+
+
+def intercept_saving(op: Op, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An interceptor: what the call's node saves goes through the hooks."""
+    result = call(*args, **kwargs)
+    for output in result if isinstance(result, tuple) else (result,):
+        node = getattr(output, "node", None)
+        if node is not None and node.op is op:
+            pack_saved(node, places_of(op))
+            break
     return result

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._ops.formula import HELPERS, visible_names
+from .._ops.table import TABLE
 from .._storage import Storage
 from .._tensor import refresh
 
@@ -200,6 +201,53 @@ def _stale(node: Node, what: str, saved: int, storage: Storage, array: Any) -> R
     )  # fmt: skip
 
 
+class Packed:
+    """A saved value that the user's hooks keep in a form of their own."""
+
+    __slots__ = ("edge", "index", "kept", "unpack")
+
+    storage = None  # hooks look after what they keep: nothing here goes stale
+
+    def __init__(self, tensor: Tensor, hooks: tuple[Any, Any], index: int | None) -> None:
+        pack, self.unpack = hooks
+        self.edge = edge_of(tensor)  # of an input with a history
+        self.index = index  # of an output of the node that saves it, as in `Tensor.index`
+        given = tensor.detach()
+        before = given._version
+        self.kept = pack(given)
+        if given._version != before:
+            raise RuntimeError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as "
+                "input to pack hook cannot be modified by in-place operations as this can lead to "
+                "unexpected side-effects"
+            )
+
+    @property
+    def array(self) -> Any:
+        """What the unpack hook gives back, as a raw array."""
+        value = self.unpack(self.kept)
+        if not hasattr(value, "requires_grad"):
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(value).__name__}"
+            )
+        return value.array
+
+    def tensor(self, node: Node) -> Tensor:
+        """The same with its history: that of an input, or of an output of `node`."""
+        from .._tensor import Tensor
+
+        out = Tensor(self.array)
+        if self.edge is not None:
+            op = TABLE["contiguous"]
+            op.compile()
+            out.node = record(op, (self.edge,), (), out.array.shape, out.array.dtype)
+        elif self.index is not None:
+            out.node, out.index = node, self.index
+        out._requires_grad = out.node is not None
+        return out
+
+
 def _input(entry: Any, node: Node) -> Any:
     tensor, version = entry if type(entry) is tuple else (entry, 0)
     storage = tensor.storage
@@ -221,13 +269,13 @@ def unpack_tensor(entry: Any, node: Node) -> Any:
     """A saved input as a Tensor, with its history."""
     if entry is None or type(entry) in _NUMBERS:
         return entry
-    return _input(entry, node)
+    return entry.tensor(node) if type(entry) is Packed else _input(entry, node)
 
 
 def unpack_output_array(entry: Any, node: Node, index: int) -> Any:
     """A saved output (checked against in-place writes) or auxiliary as a raw array."""
     if type(entry) is not tuple:
-        return entry
+        return entry.array if type(entry) is Packed else entry
     array, storage, version = entry
     if storage.version != version:
         raise _stale(node, f"output {index}", version, storage, array)
@@ -240,6 +288,8 @@ def unpack_output_tensor(entry: Any, node: Node, index: int) -> Any:
 
     if entry is None:
         return None
+    if type(entry) is Packed:
+        return entry.tensor(node)
     tensor = Tensor(unpack_output_array(entry, node, index))
     if type(entry) is tuple:
         tensor.storage = entry[1]
