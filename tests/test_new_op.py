@@ -89,6 +89,24 @@ def test_a_new_op_has_a_row_in_the_documentation(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("new_op")
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_a_new_op_is_transformed(device: str) -> None:
+    x = pyrite.tensor([[0.5, 1.0], [2.0, 3.0]], dtype=pyrite.float64, device=device)
+    half, plain = pyrite.sine_of_half, lambda t: (t / 2).sin()
+    assert pyrite.vmap(half, in_dims=1)(x).equal(half(x.T))
+    for transform in (pyrite.func.jacfwd, pyrite.func.jacrev):
+        assert pyrite.allclose(transform(half)(x), transform(plain)(x))
+    curvature = pyrite.func.hessian(lambda t: half(t).sum())
+    want = pyrite.func.hessian(lambda t: plain(t).sum())(x)
+    assert pyrite.allclose(curvature(x), want)
+    assert pyrite.allclose(pyrite.vmap(curvature)(x)[0], want[0, :, 0])
+    with pyrite.autograd.forward_ad.dual_level():
+        dual = pyrite.autograd.forward_ad.make_dual(x, x)
+        tangent = pyrite.autograd.forward_ad.unpack_dual(half(dual)).tangent
+    assert pyrite.allclose(tangent, x * (x / 2).cos() / 2)
+
+
+@pytest.mark.usefixtures("new_op")
 def test_a_new_op_follows_the_dtype_rules() -> None:
     assert pyrite.sine_of_half(pyrite.tensor([1, 2])).dtype is pyrite.float32
     half = pyrite.tensor([1.0, 2.0], dtype=pyrite.float16)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
 import pytest
 import test_ops
-from samples import SAMPLES, A
 
-import pyrite
 from pyrite import Tensor, vmap
 from pyrite._ops.table import TABLE
 from pyrite._tensor import F

@@ -17,7 +17,7 @@ from .._errors import wrap_dim
 from .._ops.reduce import reduced
 from .._tensor import F, Tensor
 from . import modes
-from .batching import RANDOM, VmapLevel, loop, refuse_growing
+from .batching import RANDOM, VmapLevel, broadcast_shape, loop, refuse_growing
 from .recording import _call
 
 Values = dict[str, Any]
@@ -419,9 +419,7 @@ def _inverse(order: list[int]) -> tuple[int, ...]:
 
 def _index_shape(indices: Any, size: Any, dims: Any, lead: int) -> tuple[int, ...]:
     """The shape of one example's indexing result."""
-    width = max(t.array.ndim for t in indices)
-    shapes = [(1,) * (width - t.array.ndim) + t.array.shape for t in indices]
-    shape = [max(column) if min(column) else 0 for column in zip(*shapes, strict=True)]
+    shape = broadcast_shape([t.array.shape for t in indices])
     rest = [n for d, n in enumerate(size) if d not in dims]
     return (*rest[:lead], *shape, *rest[lead:])
 
@@ -484,7 +482,8 @@ SHIFTED = (
     "gather_grad", "reshape", "slice_grad", "unfold_grad", "stack", "clone", "cast", "flip",
     "tril", "triu", "constant_pad_nd", "contiguous", "ones_like", "zeros_like", "constant", "blank",
     "scatter_fold", "class_indices", "avg_pool2d", "avg_pool2d_grad", "tie", "softmax",
-    "log_softmax", "softmax_grad", "log_softmax_grad",
+    "log_softmax", "softmax_grad", "log_softmax_grad", "real", "imag", "view_as_real",
+    "view_as_complex",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SHIFTED, shifted),
@@ -497,7 +496,8 @@ RULES: dict[str, Rule] = {
                     _images),
     **dict.fromkeys(("write", "write_number", "accumulate"), _write),
     **dict.fromkeys(("nonzero", "distinct"), refuse_growing),
-    "cat": _cat, "permute": _permute, "expand": _expand, "sum_to_size": _sum_to_size, "roll": _roll,
+    "cat": _cat, "complex": pointwise, "permute": _permute, "expand": _expand,
+    "sum_to_size": _sum_to_size, "roll": _roll,
     "matmul": _matmul, "linear": _linear, "linear_grad_weight": _linear_grad_weight,
     "layer_norm": _layer_norm, "layer_norm_grad": _layer_norm_grad,
     "cross_entropy_index": _cross_entropy, "embedding": _embedding,

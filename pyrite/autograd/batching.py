@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import backends
@@ -90,8 +90,8 @@ class VmapLevel(Level):
 
         if any(map(self.has, outputs)) and not all(map(self.has, inputs)):
             raise RuntimeError(UNBATCHED)
-        below = [list(map(self.lower, group)) for group in (outputs, inputs, seeds)]
-        grads = differentiate(*below, create, keep)
+        outs, places, weights = (list(map(self.lower, g)) for g in (outputs, inputs, seeds))
+        grads = differentiate(outs, places, weights, create, keep)
         return [None if g is None else self.raised(g) for g in grads]
 
     def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
@@ -125,7 +125,7 @@ class Batched(Wrapped):
         super().__init__(example, value, level)
 
     def around(self, *held: Tensor) -> Tensor:
-        return Batched(*held, self.level)
+        return Batched(held[0], self.level)
 
     def update(self, other: Any, write: Callable[[Tensor, Any], Any]) -> None:
         if isinstance(other, Tensor) and other.array.shape != self.array.shape:
@@ -164,6 +164,13 @@ def examples(tensor: Tensor, inside: Level | None = None) -> Tensor:
         if isinstance(level, VmapLevel) and (inside is None or level.number < inside.number):
             tensor = level.raised(level.lower(tensor))
     return tensor
+
+
+def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape that others broadcast to."""
+    ndim = max(map(len, shapes))
+    full = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
+    return tuple([max(sizes) if min(sizes) else 0 for sizes in zip(*full, strict=True)])
 
 
 # ---- the transform

@@ -11,11 +11,12 @@ from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._dtypes import FLOAT
 from .._ops.table import TABLE
 from .._tensor import F, Tensor
 from . import modes
-from .batching import Batched, examples
-from .levels import Level, Wrapped, above, active, entered, outermost
+from .batching import Batched, broadcast_shape, examples
+from .levels import Level, Wrapped, above, active, entered, outermost, parts
 from .node import edge_of, record
 from .recording import _call
 
@@ -26,6 +27,7 @@ LINEAR = frozenset((
     "avg_pool2d_grad", "embedding_grad", "tie", "write", "accumulate", "index_write",
     "scatter_write", "constant", "max_pool2d_grad", "embedding",
 ))  # fmt: skip
+AFFINE = frozenset(("constant_pad_nd",))  # a padding that is not 0 has no tangent
 BILINEAR = frozenset((
     "mul", "matmul", "linear", "linear_grad_weight", "convolution", "conv_grad_input",
     "conv_grad_weight",
@@ -48,22 +50,22 @@ class DualLevel(Level):
             return value.value, None if self.ended else value.tangent
         return value, None
 
+    def split_each(self, values: Any) -> tuple[Any, Any]:
+        """`split` of a value or of each of a sequence; None in place of tangents without any."""
+        if not isinstance(values, tuple | list):
+            return self.split(values)
+        pairs = [self.split(v) for v in values]
+        rates = [t for _, t in pairs]
+        return [p for p, _ in pairs], rates if any(t is not None for t in rates) else None
+
     def separated(self, values: Any) -> tuple[list[Any], list[Any]]:
-        """Primals and tangents of several values; those of a sequence are lists."""
-        primals, tangents = [], []
-        for value in values:
-            if isinstance(value, tuple | list):
-                p, t = self.separated(value)
-                t = t if any(x is not None for x in t) else None  # type: ignore[assignment]
-            else:
-                p, t = self.split(value)
-            primals.append(p)
-            tangents.append(t)
-        return primals, tangents
+        """Primals and tangents of several values."""
+        pairs = [self.split(v) for v in values]
+        return [p for p, _ in pairs], [t for _, t in pairs]
 
     def join(self, primal: Any, tangent: Any) -> Any:
         """The opposite of `split`."""
-        if primal is None or tangent is None:
+        if primal is None or tangent is None or primal.dtype.category < FLOAT:
             return primal
         inner = [x.level for x in (primal, tangent) if above(x, self)]
         if not inner:
@@ -76,7 +78,11 @@ class DualLevel(Level):
         return Batched(self.join(*below), level)
 
     def call(self, op: Any, args: tuple[Any, ...], device: Any) -> Any:
-        primals, tangents = self.separated(args)
+        pairs = [
+            (a, None) if p.role == "attr" else self.split_each(a)
+            for p, a in zip(op.params, args, strict=True)
+        ]
+        primals, tangents = [p for p, _ in pairs], [t for _, t in pairs]
         linear = op.differentiable or op.name in LINEAR
         if not linear or all(t is None for t in tangents):
             return _call(op, tuple(primals), device)
@@ -136,11 +142,11 @@ class Dual(Wrapped):
         return (self.value, self.tangent)
 
     def around(self, *held: Tensor) -> Tensor:
-        return Dual(*held, self.level)
+        return Dual(held[0], held[1], self.level)
 
     def fresh(self, made: Tensor) -> Tensor:
         inner = super().fresh(made)
-        return Dual(inner, F.zeros_like(inner), self.level)
+        return Dual(inner, F.clone(examples(F.zeros_like(inner), self.level)), self.level)
 
     def update(self, other: Any, write: Callable[[Tensor, Any], Any]) -> None:
         value, rate = self.level.split(other)
@@ -162,8 +168,10 @@ def rule_of(op: Any) -> Callable[..., tuple[Any, list[Any]]]:
     """How the tangents of an op's outputs are computed."""
     if op.name in BILINEAR:
         return _bilinear
-    if op.kind in ("view", "move") or op.name in LINEAR:
+    if op.name in LINEAR or (op.kind in ("view", "move") and op.name not in AFFINE):
         return _linear
+    if op.kind == "pointwise":
+        return _pointwise
     return _twice
 
 
@@ -202,7 +210,7 @@ def _with_zeros(primal: Any, tangent: Any) -> Any:
         return [_with_zeros(p, t) for p, t in zip(primal, given, strict=True)]
     if tangent is not None or primal is None:
         return tangent
-    return F.zeros_like(primal) if isinstance(primal, Tensor) else 0 * primal
+    return F.zeros_like(primal) if isinstance(primal, Tensor) else type(primal)(0)
 
 
 def _bilinear(
@@ -226,6 +234,39 @@ def _bilinear(
         rate = F.reshape(tangents[bias], (*tangents[bias].array.shape, *ones))
         total = F.expand(rate, value.array.shape) if total is None else F.add(total, rate)
     return value, [total]
+
+
+def _pointwise(
+    level: DualLevel, op: Any, primals: list[Any], tangents: list[Any]
+) -> tuple[Any, list[Any]]:
+    """Element by element: the gradient of each operand for its tangent as the cotangent.
+
+    That holds for real numbers, and without promotion, which broadcasting could change.
+    """
+    from .engine import differentiate
+
+    kinds = {p.dtype for p in primals if isinstance(p, Tensor)}
+    if len(kinds) > 1 or kinds.pop().is_complex or any(isinstance(p, complex) for p in primals):
+        return _twice(level, op, primals, tangents)
+    outer = modes.is_grad_enabled() and needs_record((primals, tangents))
+    shape = broadcast_shape([p.array.shape for p in primals if isinstance(p, Tensor)])
+    several = outermost(primals) is not None  # one operand may have the examples of another
+    args, places = list(primals), [i for i, t in enumerate(tangents) if t is not None]
+    for i in places:
+        wide = F.expand(primals[i], shape)
+        args[i] = _alias(examples(wide, level) if several else wide, outer)
+    with modes.enable_grad():
+        value = _call(op, tuple(args), None)
+    outs = [o for o in _outputs(value) if o.requires_grad]
+    spend([args[i] for i in places])
+    total = None
+    for i in places if outs else ():
+        seed = F.expand(tangents[i], shape)
+        (rate,) = differentiate(outs[:1], [args[i]], [seed], outer, True)
+        if rate is not None:
+            total = rate if total is None else F.add(total, rate)
+    value = value if outer else _detached(value)
+    return value, [total, *[None] * (len(_outputs(value)) - 1)]
 
 
 def _twice(
@@ -255,6 +296,7 @@ def _twice(
         outs = [o for o in every if o.requires_grad]
         seeds = [_alias(F.zeros_like(o.detach()), False) for o in outs]
         grads = differentiate(outs, inputs, seeds, True, True) if outs else [None] * len(rates)
+    spend([*inputs, *seeds])
     pairs = [(g, r) for g, r in zip(grads, rates, strict=True)
              if g is not None and g.requires_grad]  # fmt: skip
     found: list[Any] = [None] * len(outs)
@@ -304,6 +346,18 @@ def _alias(tensor: Tensor, follow: bool) -> Tensor:
     else:
         out._requires_grad = True
     return out
+
+
+def spend(aliases: Sequence[Tensor]) -> None:
+    """Note that nobody will ask for gradients at these places any more but who made them."""
+    for tensor in aliases:
+        for part in parts(tensor):
+            part.hooks = {"spent": {}}
+
+
+def is_spent(leaf: Tensor) -> bool:
+    """Whether a leaf is a place of a transform whose function has returned."""
+    return leaf.hooks is not None and "spent" in leaf.hooks
 
 
 # ---- the interface of torch.autograd.forward_ad

@@ -92,7 +92,7 @@ _ONE_INPUT = "the input to the user-provided function is a single Tensor with a 
 
 def _gradients(
     outputs: Sequence[Any], inputs: Sequence[Tensor], seeds: Sequence[Any], create: bool,
-    strict: bool = False,
+    strict: bool = False, what: str = "The output",
 ) -> list[Tensor]:  # fmt: skip
     """Gradients; where there are none zeros, or RuntimeError if `strict`."""
     pairs = [(o, s) for o, s in zip(outputs, seeds, strict=True)
@@ -106,7 +106,7 @@ def _gradients(
     for i, grad in enumerate(grads):
         if grad is None and strict:
             raise RuntimeError(
-                f"The output of the user-provided function is independent of input {i}. This is "
+                f"{what} of the user-provided function is independent of input {i}. This is "
                 "not allowed in strict mode."
             )
         if grad is None:
@@ -228,10 +228,10 @@ def jacobian(
     call = _Call("jacobian", func, inputs, create_graph)
     call.check_strict(strict)
     blocks = []
-    for output in call.outputs:
+    for i, output in enumerate(call.outputs):
 
-        def row(unit: Tensor, output: Tensor = output) -> Any:
-            return tuple(_gradients([output], call.inputs, [unit], create_graph, strict))
+        def row(unit: Tensor, output: Tensor = output, what: str = f"Output {i}") -> Any:
+            return tuple(_gradients([output], call.inputs, [unit], create_graph, strict, what))
 
         rows = _rows(row, _units(output), vectorize)
         blocks.append(call.as_inputs([

@@ -28,7 +28,7 @@ def functional_call(
     places = _places(module)
     for name, value in values.items():
         if not isinstance(value, Tensor):
-            raise TypeError(f"{name}: {value!r} is not an instance of pyrite.Tensor")
+            raise TypeError(f"{value!r} is not an instance of pyrite.Tensor (for {name})")
     if strict:
         _check_names(module, places, values)
     given = args if isinstance(args, tuple) else () if args is None else (args,)

@@ -9,7 +9,7 @@ from typing import Any
 from .._tensor import F, Tensor
 from ..autograd import modes
 from ..autograd.engine import _reachable, differentiate
-from ..autograd.forward_ad import DualLevel, alias, jvp_of
+from ..autograd.forward_ad import DualLevel, alias, is_spent, jvp_of, spend
 from ..autograd.levels import parts
 from ..autograd.node import edge_of
 from ..autograd.trees import Rebuild, flatten, tree_map
@@ -34,8 +34,8 @@ class Outside:
     """
 
     def __init__(self, watched: Sequence[Tensor], follow: bool) -> None:
-        self.own = {id(p) for t in watched for p in parts(t)}
         self.follow = follow
+        spend(watched)
 
     def reaches(self, tensors: Sequence[Any]) -> bool:
         """Whether one of the Tensors has a history that began outside."""
@@ -43,7 +43,7 @@ class Outside:
             return False
         roots = [edge_of(p) for t in tensors if isinstance(t, Tensor) for p in parts(t)]
         ends = [*roots, *[edge for node in _reachable(roots) for edge in node.edges]]
-        return any(isinstance(e, Tensor) and id(e) not in self.own for e in ends)
+        return any(isinstance(e, Tensor) and not is_spent(e) for e in ends)
 
     def settled(self, value: Any) -> Any:
         """A result without the history that only this transform knows."""

@@ -1,5 +1,5 @@
 """Helpers beside the framework's core; `pyrite.utils.data` is `pyrite.data`."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

@@ -9,8 +9,10 @@ from typing import Any
 
 from .. import random
 from .._tensor import Tensor
-from ..autograd import Function, enable_grad, engine
+from ..autograd.engine import backward
+from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks
+from ..autograd.modes import enable_grad
 
 Contexts = Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]
 _UNSET = (
@@ -124,7 +126,7 @@ class _Reentrant(Function):
             raise RuntimeError(
                 "none of output has requires_grad=True, this checkpoint() is not necessary"
             )
-        engine.backward([o for o, _ in pairs], [g for _, g in pairs])
+        backward([o for o, _ in pairs], [g for _, g in pairs])
         return None, None, *[a.grad if isinstance(a, Tensor) else None for a in inputs]
 
 
