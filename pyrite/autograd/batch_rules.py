@@ -223,6 +223,23 @@ def _matmul(level: VmapLevel, op: Any, values: Values) -> Any:
     return F.matmul(aligned(level, a, ndim), aligned(level, b, ndim))
 
 
+def matrices(level: VmapLevel, op: Any, values: Values) -> Any:
+    """Ops of the last dimensions, with any in front: those are aligned behind the batch."""
+    given = [p.name for p in op.arrays if values[p.name] is not None]
+    extra = {n: rank(values[n]) - OWN_DIMS.get(n, 2) for n in given}
+    if min(extra.values()) < 0:  # a vector in place of a matrix
+        return loop(level, op, values)
+    out = dict(values)
+    for name in given:
+        held, missing = level.lower(values[name]), max(extra.values()) - extra[name]
+        out[name] = F.slice(held, (WHOLE, *[None] * missing, ...)) if missing else held
+    return run(op, out)
+
+
+# Dimensions that belong to one problem, where that is no matrix.
+OWN_DIMS = {"pivots": 1, "rows": 1, "info": 0, "atol": 0, "rtol": 0}
+
+
 def _linear(level: VmapLevel, op: Any, values: Values) -> Any:
     x, weight, bias = values.values()
     if not (level.has(weight) or level.has(bias)):
@@ -476,14 +493,16 @@ def _different(level: VmapLevel, op: Any, low: Values, device: Any) -> Any:
     return run(op, low, device)
 
 
-KINDS: dict[str, Rule] = {"pointwise": pointwise, "reduce": shifted, "random": random_rule}
+KINDS: dict[str, Rule] = {
+    "pointwise": pointwise, "reduce": shifted, "matrix": matrices, "random": random_rule,
+}  # fmt: skip
 SHIFTED = (
     "view", "view_dtype", "slice", "diagonal", "unfold", "unbind", "split", "to_device", "gather",
     "gather_grad", "reshape", "slice_grad", "unfold_grad", "stack", "clone", "cast", "flip",
     "tril", "triu", "constant_pad_nd", "contiguous", "ones_like", "zeros_like", "constant", "blank",
     "scatter_fold", "class_indices", "avg_pool2d", "avg_pool2d_grad", "tie", "softmax",
     "log_softmax", "softmax_grad", "log_softmax_grad", "real", "imag", "view_as_real",
-    "view_as_complex",
+    "view_as_complex", "lstm_gates", "lstm_gates_grad", "gru_gates", "gru_gates_grad",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SHIFTED, shifted),
