@@ -224,16 +224,12 @@ def _matmul(level: VmapLevel, op: Any, values: Values) -> Any:
 
 
 def matrices(level: VmapLevel, op: Any, values: Values) -> Any:
-    """Ops of the last dimensions, with any in front: those are aligned behind the batch."""
+    """Ops of the last dimensions take a batch in front, where their operands agree on it."""
     given = [p.name for p in op.arrays if values[p.name] is not None]
-    extra = {n: rank(values[n]) - OWN_DIMS.get(n, 2) for n in given}
-    if min(extra.values()) < 0:  # a vector in place of a matrix
+    extra = {rank(values[n]) - OWN_DIMS.get(n, 2) for n in given}
+    if len(extra) > 1 or min(extra) < 0:
         return loop(level, op, values)
-    out = dict(values)
-    for name in given:
-        held, missing = level.lower(values[name]), max(extra.values()) - extra[name]
-        out[name] = F.slice(held, (WHOLE, *[None] * missing, ...)) if missing else held
-    return run(op, out)
+    return run(op, _lowered(level, op, values))
 
 
 # Dimensions that belong to one problem, where that is no matrix.
