@@ -7,6 +7,7 @@ the output. Linear ops are applied to the tangents themselves, products to one f
 
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -363,26 +364,29 @@ def is_spent(leaf: Tensor) -> bool:
 # ---- the interface of torch.autograd.forward_ad
 
 
-_open: list[DualLevel] = []
+class _Open(threading.local):
+    level: DualLevel | None = None
+
+
+opened = _Open()
 
 
 def enter_dual_level() -> int:
     """Start a level of forward mode; RuntimeError inside of another."""
-    if _open:
+    if opened.level is not None:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
-    level = DualLevel()
+    level = opened.level = DualLevel()
     level.number = active.levels[-1].number + 1 if active.levels else 1
     active.levels = (*active.levels, level)
-    _open.append(level)
     return 0
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
     """End the level; its tensors lose their tangents."""
-    if not _open:
+    ended = opened.level
+    if ended is None:
         raise RuntimeError("Dual level must be a positive number.")
-    ended = _open.pop()
-    ended.ended = True
+    ended.ended, opened.level = True, None
     active.levels = tuple([x for x in active.levels if x is not ended])
 
 
@@ -409,7 +413,7 @@ def checked_tangent(tensor: Tensor, tangent: Tensor) -> Tensor:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """`tensor` with a tangent, which what is computed from it carries on."""
-    if not _open:
+    if opened.level is None:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
@@ -417,15 +421,15 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for what, t in (("primal", tensor), ("tangent", tangent)):
         if not (t.dtype.is_floating_point or t.dtype.is_complex):
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {t.dtype}")
-    made: Tensor = _open[-1].join(tensor, checked_tangent(tensor, tangent))
+    made: Tensor = opened.level.join(tensor, checked_tangent(tensor, tangent))
     return made
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """(primal, tangent); the tangent is None where there is none."""
-    if not _open:
+    if opened.level is None:
         return UnpackedDualTensor(tensor, None)
-    return UnpackedDualTensor(*_open[-1].split(tensor))
+    return UnpackedDualTensor(*opened.level.split(tensor))
 
 
 def jvp_of(
