@@ -499,6 +499,7 @@ SHIFTED = (
     "scatter_fold", "class_indices", "avg_pool2d", "avg_pool2d_grad", "tie", "softmax",
     "log_softmax", "softmax_grad", "log_softmax_grad", "real", "imag", "view_as_real",
     "view_as_complex", "lstm_gates", "lstm_gates_grad", "gru_gates", "gru_gates_grad",
+    "fft_c2c", "fft_r2c", "fft_c2r", "resample", "resample_grad",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SHIFTED, shifted),
@@ -507,8 +508,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("index", "index_grad", "index_put", "index_write"), _indexed),
     **dict.fromkeys(("scatter", "scatter_write"), _scattered),
     **dict.fromkeys(("batch_norm_train", "batch_norm_grad"), _channels),
-    **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool2d_grad"),
-                    _images),
+    **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool2d_grad",
+                     "im2col", "col2im"), _images),
     **dict.fromkeys(("write", "write_number", "accumulate"), _write),
     **dict.fromkeys(("nonzero", "distinct"), refuse_growing),
     "cat": _cat, "complex": pointwise, "permute": _permute, "expand": _expand,
