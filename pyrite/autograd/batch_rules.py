@@ -499,7 +499,7 @@ SHIFTED = (
     "scatter_fold", "class_indices", "avg_pool2d", "avg_pool2d_grad", "tie", "softmax",
     "log_softmax", "softmax_grad", "log_softmax_grad", "real", "imag", "view_as_real",
     "view_as_complex", "lstm_gates", "lstm_gates_grad", "gru_gates", "gru_gates_grad",
-    "fft_c2c", "fft_r2c", "fft_c2r", "resample", "resample_grad",
+    "fft_c2c", "fft_r2c", "fft_c2r", "resample", "resample_grad", "depend", "bias_of",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SHIFTED, shifted),
