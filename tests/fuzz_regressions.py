@@ -1,0 +1,186 @@
+"""Programs of `tools/fuzz.py` that once differed from PyTorch, shortened, by what was wrong."""
+
+# Each is checked line by line as the random programs are (see the docstring of the fuzzer).
+REGRESSIONS = {
+    "a gradient kept with its graph was an expanded view, and the next one was added into it": """
+x0 = T.tensor([-2.453125, -1.109375, 0.03125], dtype=T.float32, requires_grad=True)
+x0.mean().backward(create_graph=True)
+(x0.sin() * 2).sum().backward()
+""",
+    "a walk to some inputs freed nodes that it did not visit": """
+x0 = T.tensor([[-1.828125], [0.265625]], dtype=T.float32, requires_grad=True)
+x1 = T.tensor([[1.4375, 2.140625]], dtype=T.float32)
+x2 = x0 @ x1
+x3, = T.autograd.grad((x2 * x2.detach()).sum(), [x2])
+x4, = T.autograd.grad(x2.square().sum(), [x0])
+""",
+    "copysign saved its second operand": """
+x0 = T.tensor([0.5, -1.5], dtype=T.float32, requires_grad=True)
+x1 = T.tensor([-1.0, 1.0], dtype=T.float32)
+x2 = x0.copysign(x1)
+x1.zero_()
+x2.sum().backward()
+""",
+    "div saved its result": """
+x0 = T.tensor([1.296875, 0.71875], dtype=T.float32, requires_grad=True)
+x1 = x0.div(x0)
+x1.sin_()
+x1.sum().backward()
+""",
+    "retain_grad stayed at what a tensor was before it was written": """
+x0 = T.tensor([1.0, 2.0], dtype=T.float32, requires_grad=True)
+x1 = x0 * 3
+x1.retain_grad()
+x1.add_(x1)
+x1.sum().backward()
+""",
+    "zeros for unused inputs need a gradient under create_graph": """
+x0 = T.tensor([1.0], dtype=T.float32, requires_grad=True)
+x1 = T.tensor([2.0], dtype=T.float32, requires_grad=True)
+x2, x3 = T.autograd.grad(x0.square().sum(), [x0, x1], create_graph=True, materialize_grads=True)
+""",
+    "the gradient of a mean was one number seen through strides of 0": """
+x0 = T.tensor([[1.0, 2.0]], dtype=T.float32, requires_grad=True)
+x1, = T.autograd.grad(x0.mean(), [x0])
+x1[0, 0] = 1
+""",
+    "repeat of a single element gave a view of it": """
+x0 = T.tensor(2.453125, dtype=T.float32)
+x1 = x0.repeat((2,))
+x2 = T.tensor([False], dtype=T.bool)
+x3 = x2.repeat((2, 2))
+x3[0, 0] = True
+""",
+    "bool operands of a difference": """
+x0 = T.tensor([True, False], dtype=T.bool)
+x1 = T.tensor([1.0625, 2.0], dtype=T.float32)
+T.sub(x0, x1)
+x1 - True
+x2 = x0.logit()
+x3 = T.div(x0, 0.96875, rounding_mode='trunc')
+""",
+    "numbers where PyTorch takes tensors alone": """
+x0 = T.tensor([2, 0], dtype=T.int64)
+x1 = T.tensor([2.5, 0.5], dtype=T.float32)
+T.maximum(x0, 1.859375)
+T.logical_and(x0, 4)
+x1.hypot(2)
+x1.atan2(0.5)
+x0.gcd(2)
+T.addcmul(x1, 1.5, x1)
+T.addcdiv(x1, x1, 2)
+T.lerp(x1, 2.0, x1)
+x1.heaviside(1.0)
+T.fmax(x1, 1.0)
+""",
+    "three operands are promoted together": """
+x0 = T.tensor(4, dtype=T.int16) * -1.6875
+x1 = T.tensor(-1.5, dtype=T.float16)
+x2 = T.tensor([True], dtype=T.bool)
+x3 = T.addcmul(x0, x1, x2, value=-0.15625)
+x4 = T.logaddexp2(x1, T.tensor(False))
+""",
+    "xlogy of a number was float64": """
+x0 = T.tensor([0.6875, -0.4375], dtype=T.float32)
+x1 = x0.xlogy(2.859375)
+""",
+    "lerp takes one dtype": """
+x0 = T.tensor(0.625, dtype=T.bfloat16)
+x1 = T.tensor([1], dtype=T.int8)
+T.lerp(x0, x1, x0)
+x2 = T.lerp(x0, x0, T.tensor(5, dtype=T.int32))
+""",
+    "0-d tensors have no dimensions to move": """
+x0 = T.tensor(2, dtype=T.int16)
+x1 = x0.movedim(-1, 0)
+x2 = x0.mT
+x0.unflatten(-1, (1, -1))
+""",
+    "copy_ takes numbers, and counts a copy of a tensor onto itself": """
+x0 = T.tensor([[6, 0], [2, 3]], dtype=T.int16)
+x0.copy_(2.53125)
+x0.copy_(x0)
+x0[None, :] = x0
+x0[T.tensor([1, 0])] = 5
+""",
+    "a single value under a mask is cast": """
+x0 = T.tensor([1, 0], dtype=T.int64)
+x1 = T.tensor(-0.703125, dtype=T.float16)
+x0[x0 > 0.3125] = x1
+x0[T.tensor([0])] = x1
+x0[[0]] = -2.5
+""",
+    "negative numbers wrap in uint8": """
+x0 = T.tensor([2, 1], dtype=T.uint8)
+x0[...] = -3
+x0.fill_(-255)
+x0.fill_(-256)
+""",
+    "out= and in-place sums are computed in the dtype of their target": """
+x0 = T.tensor([-0.875, 1.90625], dtype=T.float64)
+x1 = T.tensor(0, dtype=T.int64)
+T.sum(x0, 0, out=x1)
+x2 = T.tensor([True, False], dtype=T.bool)
+T.cumsum(x0, 0, out=x2)
+x2.cumsum_(-1)
+""",
+    "out= that is an operand is not resized": """
+x0 = T.tensor([8, 9, 8], dtype=T.int64)
+x1 = T.tensor([[-2.390625], [-1.671875]], dtype=T.float32)
+T.sub(x0, x1, out=x1)
+""",
+    "in place on what PyTorch calls a partial overlap": """
+x0 = T.tensor(6, dtype=T.int32)
+x0[None] *= x0
+""",
+    "stale views of several may be compared": """
+x0 = T.tensor([[-1.21875, -0.25], [0.5, 1.234375]], dtype=T.float32, requires_grad=True)
+x1 = T.log_softmax(x0, 1)
+x2, x3 = x1.unbind(1)
+x1[None] = 2.78125
+x4 = x2 <= x2
+x2 * 2
+""",
+    "error classes of batch_norm, kthvalue, argmax, relu, nanmean and cat": """
+x0 = T.tensor([1.046875, -1.5], dtype=T.float32)
+T.nn.functional.batch_norm(x0, None, None, training=True)
+T.nn.functional.batch_norm(x0[:1], None, None, training=True)
+x1 = T.nn.functional.batch_norm(x0[:0], None, None, training=True)
+x0[:0].kthvalue(1, -1)
+T.tensor([True, False]).argmax()
+T.relu(T.tensor([True, False]))
+T.tensor([1, 2]).nanmean()
+T.cat([x0, x0[None, None]], 1)
+""",
+    "targets that soft_margin_loss does not differentiate": """
+x0 = T.tensor([2.078125], dtype=T.float32, requires_grad=True)
+T.nn.functional.soft_margin_loss(x0.detach(), x0)
+""",
+    "strides of normalised and softmaxed results": """
+x0 = T.tensor([[0.5, 1.0, -1.5], [1.5, 0.25, -2.0]], dtype=T.float32)
+x1 = T.nn.functional.group_norm(x0.t(), 1)
+x2 = x1.t()
+x3 = T.nn.functional.rms_norm(x0.t(), (2,))
+x4 = x3.t()
+x5 = T.nn.functional.log_softmax(x0.to(T.float16).t(), dim=1)
+x6 = x5.t()
+""",
+    "sums of few numbers lose nothing": """
+x0 = T.tensor([[0.1], [0.2], [0.3]], dtype=T.float32) * 1.1
+x1 = x0.expand((3, 12)).contiguous()
+x2 = T.nn.functional.layer_norm(x1, (12,))
+x3 = x1.sum()
+x4 = x1.mean(1)
+""",
+    "logit has no slope outside its domain": """
+x0 = T.tensor([-0.5, 0.25, 1.5], dtype=T.float32, requires_grad=True)
+x0.logit().sum().backward()
+x1 = T.tensor([-0.5, 0.25, 1.5], dtype=T.float32, requires_grad=True)
+x1.logit(0.125).sum().backward()
+""",
+    "an empty quotient by zero": """
+x0 = T.tensor([], dtype=T.int64)
+x1 = x0 // 0
+T.tensor([1]) // 0
+""",
+}
