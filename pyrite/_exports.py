@@ -145,8 +145,12 @@ def export_op(op: Op) -> None:
 
 
 def _with_out(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    typed = "dtype" in function.__code__.co_varnames  # computes in the dtype of `out`
+
     @functools.wraps(function)
     def wrapped(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if typed and isinstance(out, Tensor):
+            kwargs.setdefault("dtype", out.dtype)
         result = function(*args, **kwargs)
         return result if out is None else write_out(name, result, out, args)
 

@@ -18,6 +18,7 @@ from . import _dtypes, backends
 from ._ops.table import TABLE, Op
 from ._storage import View, base_of, root_array, steps, storage_of
 from ._tensor import F, Tensor, refresh, refused_view
+from .autograd import hooks
 from .autograd.levels import Wrapped
 from .autograd.modes import PLAIN, no_grad, state
 from .autograd.node import Node, edge_of, record
@@ -45,9 +46,12 @@ _SHARED = (
 def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Callable[..., Any]:
     """The in-place twin `name_` of a function on Tensors; `op` says what the function saves."""
     aligned = op is not None and op.kind == "pointwise"
+    typed = op is None and "dtype" in function.__code__.co_varnames
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         others = (*args, *kwargs.values()) if kwargs else args
+        if typed:
+            kwargs.setdefault("dtype", self.dtype)
         operand = self
         if check_writable(self, others):
             operand = _operand(self, op, args, kwargs)
@@ -145,8 +149,22 @@ def _overlaps_partly(one: Tensor, two: Tensor, whole: bool = False) -> bool:
         return False
     first, second = one.data_ptr(), two.data_ptr()
     if first == second and a.nbytes == b.nbytes:
-        return whole or bool(a.strides != b.strides)
+        return whole or a.ndim != b.ndim or steps_of(a) != steps_of(b)
     return first < second + b.nbytes and second < first + a.nbytes
+
+
+def check_no_overlap(tensor: Tensor, value: Tensor) -> None:
+    """Refuse to write at chosen places what is read from the same memory."""
+    if value is tensor or _overlaps_partly(tensor, value):
+        raise RuntimeError(
+            "unsupported operation: the values lie in the memory that is written to. Please "
+            "clone() them before performing the operation."
+        )
+
+
+def steps_of(array: Any) -> list[tuple[int, int]]:
+    """Size and stride of each dimension that has more than one element."""
+    return [(n, s) for n, s in zip(array.shape, array.strides, strict=True) if n > 1]
 
 
 def _is_dense(array: Any) -> bool:
@@ -207,7 +225,7 @@ def write_back(self: Tensor, result: Tensor, name: str) -> Tensor:
 def check_cast(result: Tensor, target: Tensor, name: str) -> None:
     """RuntimeError where writing would lose the result's kind of number."""
     if not _dtypes.can_cast(result.dtype, target.dtype):
-        raise RuntimeError(
+        raise (TypeError if name == "cat" else RuntimeError)(
             f"result type {result.dtype} of {name} can't be cast to the desired output type "
             f"{target.dtype}"
         )
@@ -218,7 +236,7 @@ def adopt(self: Tensor, result: Tensor) -> None:
 
     What a node had saved of the result is redirected to the memory of `self`.
     """
-    node, index = result.node, result.index
+    node, index, before = result.node, result.index, self.node
     if node is None:
         name, source = ("clone", result) if result._requires_grad else ("constant", self)
         node, index = _node(name, self, _edge(source))
@@ -231,6 +249,8 @@ def adopt(self: Tensor, result: Tensor) -> None:
         base.node, base.index = _node("view_scatter", base, edge_of(base), edge, saved=saved)
         base._requires_grad = True
         refresh(self)
+    if self.hooks and before is not None:
+        hooks.follow(self, before)
     if node.saved and result.array is not self.array:
         node.saved = tuple([_redirected(entry, result, self) for entry in node.saved])
 
@@ -332,6 +352,11 @@ def _write_out(name: str, result: Tensor, out: Tensor, inputs: Iterable[Any]) ->
     if name in NO_OVERLAP:
         _check_overlap(out, inputs)
     if out.array.shape != result.array.shape:
+        if any(value is out for value in inputs):
+            raise RuntimeError(
+                f"output with shape {list(out.shape)} doesn't match the broadcast shape "
+                f"{list(result.shape)} of {name}"
+            )
         _resize(out, result)
     else:
         check_partial_overlap(out, inputs)

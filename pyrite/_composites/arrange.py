@@ -11,6 +11,7 @@ from .._device import device as device_
 from .._dtypes import dtype as Dtype
 from .._dtypes import int32, int64
 from .._errors import describe, wrap_dim
+from .._storage import root_array
 from .._symbols import integer
 from .._tensor import F, Tensor, read
 from ._register import composite
@@ -78,7 +79,8 @@ def repeat(self: Tensor, *sizes: Any, repeats: Sequence[int] | None = None) -> T
     size = tuple([r * n for r, n in zip(times, shape)])
     if all(r == 1 for r in times):
         return F.clone(F.view(self, size))
-    return F.reshape(F.expand(F.view(self, tuple(wide)), tuple(full)), size)
+    out = F.reshape(F.expand(F.view(self, tuple(wide)), tuple(full)), size)
+    return F.clone(out) if root_array(out.array) is root_array(self.array) else out
 
 
 @composite()

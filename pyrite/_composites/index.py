@@ -9,7 +9,7 @@ from typing import Any
 from .. import backends
 from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
-from .._inplace import check_writable, overwrite, write_back
+from .._inplace import check_no_overlap, check_writable, overwrite, write_back
 from .._symbols import integer
 from .._tensor import F, Tensor
 from ..autograd.levels import Wrapped
@@ -95,6 +95,13 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     number = _as_number(self, value)
     if advanced:
         value = scalar_like(self, number) if number is not None else _moved(value, self)
+        if (
+            isinstance(key, Tensor)
+            and _is_mask(key)
+            and value.array.size == 1
+            and value.dtype is not self.dtype
+        ):
+            value = F.cast(value, self.dtype)
         write_at(target, _put_call(target, advanced, _unpadded(value, None), False), "__setitem__")
     elif number is None:
         copy_(target, _unpadded(value, target.array.ndim))
@@ -251,6 +258,7 @@ def index_put(
 
 def _put_call(input: Tensor, advanced: Advanced, values: Tensor, accumulate: bool) -> Call:
     same_dtype("index_put", input, values)
+    check_no_overlap(input, values)
     at, dims = [t for _, t in advanced], tuple([d for d, _ in advanced])
     return "index_put", input, (values, at, dims, accumulate)
 

@@ -118,8 +118,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension `dim` as several of the given sizes (one may be -1)."""
     shape, d = input.array.shape, wrap_dim(dim, input.array.ndim)
     given = ints("unflatten", (tuple(sizes),))
-    if not given:
-        raise RuntimeError("unflatten: sizes must be non-empty")
+    if not given or not shape:
+        raise RuntimeError(f"unflatten: nothing to do for sizes {given} and shape {list(shape)}")
     known = math.prod(n for n in given if n != -1)
     if given.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
@@ -200,6 +200,8 @@ def _T(self: Tensor) -> Tensor:
 
 def _mT(self: Tensor) -> Tensor:
     """The last two dimensions exchanged."""
+    if not self.array.ndim:
+        return F.permute(self, ())
     if self.array.ndim < 2:
         raise RuntimeError(
             "tensor.mT is only supported on matrices or batches of matrices. Got "
@@ -237,6 +239,8 @@ def adjoint(input: Tensor) -> Tensor:
 def movedim(input: Tensor, source: Dim, destination: Dim) -> Tensor:
     """Dimensions moved from `source` to `destination`, the others in order."""
     old, new = dims_of(input, source), dims_of(input, destination)
+    if not input.array.ndim:
+        return F.permute(input, ())
     if not len(set(old)) == len(set(new)) == len(old) == len(new):
         raise RuntimeError(
             "movedim: Invalid source or destination dims: expected the same number of dims and no "

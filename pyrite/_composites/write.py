@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._errors import wrap_dim
-from .._inplace import check_partial_overlap, check_writable, overwrite, write_back
-from .._storage import steps
+from .._inplace import check_partial_overlap, check_writable, overwrite, steps_of, write_back
+from .._storage import steps, storage_of
 from .._symbols import integer
 from .._tensor import F, Tensor
 from ._register import composite
@@ -78,13 +78,23 @@ def as_strided_scatter(
 # ---- whole writes
 
 
+def _coincide(one: Tensor, two: Tensor) -> bool:
+    """Whether two tensors are the same elements of one memory, in the same order."""
+    same = one.storage is two.storage and one.data_ptr() == two.data_ptr()
+    return same and one.dtype is two.dtype and steps_of(one.array) == steps_of(two.array)
+
+
 @composite(public="m", name="copy_")
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write `src`, broadcast and cast, into this tensor's memory."""
+    if isinstance(src, int | float | complex):
+        return overwrite(self, src)
     if not isinstance(src, Tensor):
         kind = type(src).__name__
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {kind}")
-    if src is self:
+    if src is self or (src.storage is not None and _coincide(src, self)):
+        check_writable(self, overlap=False)
+        storage_of(self).version += 1
         return self
     followed = check_writable(self, (src,))
     if type(src.array) is not type(self.array):

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from .._dtypes import dtype
-from .._errors import wrap_dim
+from .._errors import dim_error, wrap_dim
 from .._formats import laid_out, order_of, preserve_format
 from .table import TABLE, Array, Arrays, op, row
 
@@ -390,6 +390,8 @@ def cat(xp: Any, tensors: Arrays, dim: int = 0) -> Array:
 
 def _cat_error(tensors: Any, dim: int, error: ValueError) -> Exception:
     first = tensors[0]
+    if first.ndim and not -first.ndim <= dim < first.ndim:
+        return dim_error(dim, first.ndim)
     for i, t in enumerate(tensors):
         if not t.ndim:
             return RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
@@ -588,10 +590,16 @@ def write(xp: Any, target: Array, value: Array) -> None:
     target[...] = value.real if value.dtype.kind == "c" != target.dtype.kind else value
 
 
+def _top(array: Any) -> int:
+    return int(2 ** (8 * array.dtype.itemsize)) - 1
+
+
 @op(kind="update", outputs=("target",), public="")
 def write_number(xp: Any, target: Array, value: complex) -> None:
     """Set all elements of `target` to one number; RuntimeError for one that its dtype lacks."""
     try:
+        if target.dtype.kind == "u" and isinstance(value, int) and -_top(target) <= value < 0:
+            value %= _top(target) + 1
         target[...] = value
     except (OverflowError, TypeError):
         raise RuntimeError(
