@@ -128,10 +128,19 @@ class Plan:
     Attributes:
         saved: the names to save, in order, each with the set of inputs whose formula uses it.
         holds_arrays: whether arrays are among them, which a walk frees behind itself.
+        optional: positions of the arrays, if each is saved for some of the inputs only.
         backward_array, backward_tensor: `(F, g, node, needs) -> gradients`, one per input.
     """
 
-    __slots__ = ("saved", "holds_arrays", "joint", "backward_array", "backward_tensor", "formulas")
+    __slots__ = (
+        "saved",
+        "holds_arrays",
+        "optional",
+        "joint",
+        "backward_array",
+        "backward_tensor",
+        "formulas",
+    )
 
     def __init__(self, op: Op) -> None:
         self.saved: dict[str, set[str]] = {}
@@ -139,7 +148,11 @@ class Plan:
         self.formulas: dict[str, tuple[str, Formula]] = {}
         for target, formula in (op.vjps or {}).items():
             self._read(op, target, formula)
-        self.holds_arrays = not _array_names(op).isdisjoint(self.saved)
+        kept = [i for i, name in enumerate(self.saved) if name in _array_names(op)]
+        self.holds_arrays = bool(kept)
+        users = list(self.saved.values())
+        partly = not self.joint and all(len(users[i]) < len(self.formulas) for i in kept)
+        self.optional = tuple(kept) if partly else ()
         self.backward_array = _backward(op, self, tensors=False)
         self.backward_tensor = _backward(op, self, tensors=True)
 

@@ -109,6 +109,8 @@ class Walk:
             if node.hooks is not None or self.capture:
                 g = self.before(node, g)
             needs = node.edges if needed is None else needed[node]
+            if not needs:
+                continue
             plan = node.op.plan
             if check:
                 grads = anomaly.evaluate(self, plan, g, node, needs)
@@ -121,7 +123,7 @@ class Walk:
                 report(paragraph(node, g, needs, grads))
             if node.hooks is not None and node.hooks.post:
                 grads = self.after(node, grads, g)
-            if not self.keep and plan.holds_arrays:
+            if not self.keep and plan.holds_arrays and _has_saved(node, plan):
                 node.saved = None
             del g
             self.deliver(needs, grads)
@@ -159,8 +161,9 @@ class Walk:
         wanted = set(nodes)
         for node in order:
             edges = tuple([e if _leads(e, wanted, leaves) else None for e in node.edges])
-            self.needed[node] = edges
-            if any(e is not None for e in edges):
+            leads = any(e is not None for e in edges)
+            self.needed[node] = edges if leads else ()
+            if leads:
                 wanted.add(node)
         self.capture = {(t[0], t[1]) if type(t) is tuple else (t, 0): None
                         for t in targets if not isinstance(t, Tensor)}  # fmt: skip
@@ -169,6 +172,12 @@ class Walk:
         """The gradient of a leaf as a Tensor, after its hooks."""
         out = grad if self.tensors else Tensor(grad)
         return hooks.on_leaf(leaf, out) if leaf.hooks else out
+
+
+def _has_saved(node: Node, plan: Any) -> bool:
+    """Whether arrays were saved; an op may have needed none for the inputs that it had."""
+    saved = node.saved
+    return not plan.optional or saved is None or any(saved[i] is not None for i in plan.optional)
 
 
 def _first(grads: Sequence[Any]) -> Any:
@@ -347,7 +356,7 @@ def grad(
     if materialize_grads:
         ends = [t if t.rules is None else t.held for t in targets]
         pairs = zip(ends, results, strict=True)
-        results = [F.zeros_like(t) if g is None else g for t, g in pairs]
+        results = [_zeros(t, create_graph) if g is None else g for t, g in pairs]
     elif not allow_unused and any(g is None for g in results):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "
@@ -390,11 +399,17 @@ def _for_each_cotangent(
     return [next(found) if r else None for r in reached]
 
 
+def _zeros(like: Tensor, requires_grad: bool) -> Tensor:
+    out: Tensor = F.zeros_like(like.detach())
+    out._requires_grad = requires_grad
+    return out
+
+
 def accumulate(tensor: Tensor, grad: Tensor, create_graph: bool) -> None:
     """Add to `tensor.grad`; a first gradient is taken over if nothing else can reach its memory."""
     current = tensor._grad
     if current is None:
-        tensor._grad = grad if create_graph else _own(grad)
+        tensor._grad = F.clone(grad) if create_graph else _own(grad)
         modes.tell("gradient", tensor, tensor._grad)
     elif create_graph:
         tensor._grad = F.add(current, grad)

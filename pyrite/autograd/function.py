@@ -85,6 +85,7 @@ class _FunctionOp:
     """Stands for a Function in its nodes: runs its backward as the plan of a table op does."""
 
     holds_arrays = True
+    optional = ()
 
     def __init__(self, function: type[Function]) -> None:
         self.function, self.plan = function, self

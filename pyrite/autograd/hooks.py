@@ -55,6 +55,17 @@ def retain_grad(tensor: Tensor) -> None:
     _hooks(node).retain[max(tensor.index - 1, 0)] = weakref.ref(tensor)
 
 
+def follow(tensor: Tensor, before: Node) -> None:
+    """Let `retain_grad()` follow a tensor that was written: to its new history."""
+    if tensor.retains_grad and before.hooks is not None:
+        for index, reference in list(before.hooks.retain.items()):
+            if reference() is tensor:
+                del before.hooks.retain[index]
+        assert tensor.hooks is not None
+        del tensor.hooks["retain"]
+        retain_grad(tensor)
+
+
 def new_arguments(hook: Any, result: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Arguments after a hook that may return new ones as a pair."""
     if result is None:

@@ -171,7 +171,7 @@ class _Caller:
         lines = [
             f"    t = type({n})",
             "    if t is Tensor or t is Parameter:",
-            f"        if {n}.cut is not None: refresh({n})",
+            *[f"        if {n}.cut is not None: refresh({n})"] * (self.plan is not None),
             f"        x_{n} = {n}.array; r_{n} = {n}._requires_grad; w_{n} = {n}.storage",
         ]
         if self.weak:
@@ -388,7 +388,7 @@ class _Caller:
 
 def _takes_numbers(op: Op) -> bool:
     """Whether Python numbers may stand for operands: arithmetic of two or more."""
-    return op.kind == "pointwise" and len(op.arrays) > 1
+    return op.numbers and op.kind == "pointwise" and len(op.arrays) > 1
 
 
 def wrap(array: Any) -> Any:
