@@ -30,6 +30,14 @@ def per_dim(name: str, argument: str, value: Any, n: int) -> Sizes:
     )
 
 
+def only_tensors(name: str, **operands: Any) -> None:
+    """TypeError for a number where torch takes none."""
+    for argument, value in operands.items():
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {kind}")
+
+
 def same_dtype(name: str, input: Tensor, other: Tensor) -> None:
     """RuntimeError for two dtypes."""
     if input.dtype is not other.dtype:

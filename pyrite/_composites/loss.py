@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 
+from .._inplace import recorded
 from .._tensor import F, Tensor
 from ._register import composite
 
@@ -194,7 +195,9 @@ def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """log(1 + exp(-target * input)) for targets of -1 and 1."""
+    """log(1 + exp(-target * input)) for targets of -1 and 1, which must not need a gradient."""
+    if recorded(target):
+        raise RuntimeError("soft_margin_loss is not differentiable in argument 'target': detach it")
     return reduced(
         F.softplus(F.neg(F.mul(target, input)), 1.0, math.inf), reduction, size_average, reduce
     )

@@ -7,11 +7,12 @@ from math import prod
 from typing import Any
 
 from .._dtypes import finfo, float32
+from .._errors import dim_error
 from .._inplace import write_back
 from .._tensor import F, Tensor
 from ..autograd.modes import no_grad
 from ._register import composite
-from .shape import expand, reshape
+from .shape import contiguous, expand, reshape
 
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -81,8 +82,12 @@ def batch_norm(
     In training by the batch's own statistics, towards which the running ones move by `momentum`
     (the variance unbiased); otherwise by the running ones.
     """
-    if not input.array.size:
+    if training and input.ndim:
+        _several(input.shape[0] * prod(input.shape[2:]), input)
+    if input.ndim and not input.array.size:
         return F.clone(input)
+    if input.ndim < 2:
+        raise dim_error(1, input.ndim)
     vectors = {
         "running_mean": running_mean,
         "running_var": running_var,
@@ -95,7 +100,6 @@ def batch_norm(
             raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
         return _normalized_by(input, running_mean, running_var, weight, bias, eps)
     count = input.array.size // max(input.shape[1], 1)
-    _several(count, input)
     out, mean, invstd = F.batch_norm_train(input, weight, bias, eps)
     _update(running_mean, running_var, (mean, invstd), eps, count, momentum)
     return out
@@ -172,7 +176,7 @@ def rms_norm(
     """Divide by the root of the mean square over the last dimensions; eps: the dtype's epsilon."""
     shape = _normalized_shape("rms_norm", input, normalized_shape, weight)
     half = input.dtype.is_floating_point and input.dtype.itemsize == 2
-    x = F.cast(input, float32) if half else input
+    x = F.cast(input, float32) if half else contiguous(input)
     dims = tuple(range(-len(shape), 0))
     mean = F.mean(F.mul(x, x), dims, True)
     x = F.mul(x, F.rsqrt(F.add(mean, finfo(x.dtype).eps if eps is None else eps)))
@@ -195,7 +199,7 @@ def group_norm(
         )
     width = prod(input.shape[1:]) // num_groups
     _several(n * width, input)
-    x = F.layer_norm(reshape(input, (n, num_groups, width)), (width,), None, None, eps)
+    x = F.layer_norm(reshape(contiguous(input), (n, num_groups, width)), (width,), None, None, eps)
     return _affine(F.reshape(x, input.shape), weight, bias)
 
 

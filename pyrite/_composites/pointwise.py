@@ -9,7 +9,7 @@ from typing import Any
 from .._dtypes import FLOAT, complex128, finfo, float64, get_default_dtype
 from .._tensor import F, Tensor
 from ._register import composite
-from ._shapes import named, same_dtype
+from ._shapes import named, only_tensors, same_dtype
 
 # ---- arithmetic
 
@@ -35,7 +35,7 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"{rounding_mode!r}"
         )
-    whole = F.sub(input, F.fmod(input, other))
+    whole = F.add(F.neg(F.fmod(input, other)), input)
     if whole.dtype.is_floating_point:
         return F.trunc(F.div(input, other))
     return F.floor_divide(whole, other)
@@ -75,45 +75,27 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 @composite("fmi", out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
-    """`input + weight * (end - input)`, exact at both ends for a number."""
-    away = F.sub(end, input)
-    if isinstance(weight, Tensor) or abs(weight) < 0.5:
-        return F.add(input, F.mul(away, weight))
-    return F.sub(end, F.mul(away, 1.0 - weight))
-
-
-@composite("fmi", out=True)
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """`input + value * tensor1 * tensor2`."""
-    return F.add(input, F.mul(tensor1, tensor2), alpha=value)
+    """`input + weight * (end - input)`, exact at both ends; RuntimeError for two dtypes."""
+    only_tensors("lerp", end=end)
+    for other in (end, weight):
+        if isinstance(other, Tensor) and (other is end or other.ndim):
+            same_dtype("lerp", input, other)
+    return F.lerp(input, end, weight)
 
 
 @composite("fmi", out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """`input + value * tensor1 / tensor2`; RuntimeError for integers."""
+    only_tensors("addcdiv", tensor1=tensor1, tensor2=tensor2)
     if max(tensor1.dtype.category, tensor2.dtype.category) < FLOAT:
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported: got "
             f"{tensor1.dtype} and {tensor2.dtype}; convert one with .float()"
         )
-    return F.add(input, F.div(tensor1, tensor2), alpha=value)
+    return F.addcdiv(input, tensor1, tensor2, value=value)
 
 
 # ---- functions
-
-
-@composite("fmi", aliases=("special.logit",), out=True)
-def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """`log(input / (1 - input))`; `eps` first limits the input to [eps, 1 - eps]."""
-    x = input if eps is None else F.clamp(input, eps, 1.0 - eps)
-    return F.log(F.div(x, F.sub(1.0, x)))
-
-
-@composite("fm", out=True)
-def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    """`log2(2**input + 2**other)` without overflow."""
-    ln2 = math.log(2)
-    return F.div(F.logaddexp(F.mul(input, ln2), F.mul(other, ln2)), ln2)
 
 
 @composite("fmi", aliases=("special.sinc",), out=True)
@@ -141,12 +123,14 @@ def angle(input: Tensor) -> Tensor:
 @composite("fm", out=True)
 def fmax(input: Tensor, other: Tensor) -> Tensor:
     """The larger operand, the other one where one is NaN."""
+    only_tensors("fmax", other=other)
     return F.where(F.logical_or(F.ge(input, other), F.isnan(other)), input, other)
 
 
 @composite("fm", out=True)
 def fmin(input: Tensor, other: Tensor) -> Tensor:
     """The smaller operand, the other one where one is NaN."""
+    only_tensors("fmin", other=other)
     return F.where(F.logical_or(F.le(input, other), F.isnan(other)), input, other)
 
 
@@ -165,6 +149,7 @@ def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
 @composite("fmi", out=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 below 0, 1 above, `values` at 0; RuntimeError for two dtypes."""
+    only_tensors("heaviside", values=values)
     same_dtype("heaviside", input, values)
     step = F.cast(F.gt(input, 0), input.dtype)
     return F.where(F.logical_or(F.eq(input, 0), F.isnan(input)), values, step)

@@ -87,6 +87,8 @@ def nanmean(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype_ | None = None
 ) -> Tensor:
     """The mean over `dim` of what is not NaN."""
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"nanmean(): expected a floating point input, but got {input.dtype}")
     n = F.sum(F.logical_not(F.isnan(input)), dim, keepdim)
     return F.div(nansum(input, dim, keepdim, dtype=dtype), n)
 

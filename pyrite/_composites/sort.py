@@ -58,12 +58,12 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     axis = wrap_dim(dim, input.ndim)
     n = input.shape[axis] if input.ndim else 1
     if not 1 <= k <= n:
-        raise RuntimeError(
+        raise (RuntimeError if n else IndexError)(
             f"kthvalue(): selected number k out of range for dimension {dim}: got k={k} of {n}"
         )
     order = F.topk_indices(input, k, dim, False)
     if input.ndim:
-        order = F.slice(order, (slice(None),) * axis + (slice(k - 1, k),))
+        order = F.clone(F.slice(order, (slice(None),) * axis + (slice(k - 1, k),)))
     return pick(input, order, dim, keepdim, KTHVALUE)
 
 

@@ -55,8 +55,8 @@ def ndtr(input: Tensor) -> Tensor:
 def log_ndtr(input: Tensor) -> Tensor:
     """The logarithm of the normal distribution function."""
     x = F.mul(input, -math.sqrt(0.5))
-    tail = F.sub(F.log(F.mul(F.erfcx(F.maximum(x, 0.0)), 0.5)), F.mul(x, x))
-    bulk = F.log1p(F.mul(F.erfc(F.neg(F.minimum(x, 1.0))), -0.5))
+    tail = F.sub(F.log(F.mul(F.erfcx(F.clamp(x, 0.0)), 0.5)), F.mul(x, x))
+    bulk = F.log1p(F.mul(F.erfc(F.neg(F.clamp(x, None, 1.0))), -0.5))
     return F.where(F.lt(input, -1.0), tail, bulk)
 
 

@@ -12,6 +12,12 @@ from .table import Array, floating, op, row
 # ---- logistic function, hyperbolic tangent, rectifier: backward from the output
 
 
+def _rectified(xp: Any, input: Any) -> Any:
+    if input.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+    return xp.maximum(input, 0)
+
+
 # fmt: off
 floating("sigmoid", "`1 / (1 + exp(-input))`.", lambda xp, input: 1.0 / (1.0 + xp.exp(-input)),
     lambda F, g, out: F.sigmoid_grad(g, out), complex="holomorphic",
@@ -27,7 +33,7 @@ row("tanh_grad", "`grad * (1 - output**2)`.",
     lambda xp, grad, output: grad * (1.0 - output * output),
     lambda F, g, output: F.tanh_grad(g, output),
     lambda g, grad, output: g * (grad * (output * -2.0)), complex="holomorphic", public="")
-row("relu", "`max(input, 0)`.", lambda xp, input: xp.maximum(input, 0),
+row("relu", "`max(input, 0)`; RuntimeError for bool.", lambda xp, input: _rectified(xp, input),
     lambda F, g, out: F.relu_grad(g, out), onnx="Relu", aliases=("nn.functional.relu_",))
 row("relu_grad", "`grad` where `output` is not 0.",
     lambda xp, grad, output: xp.where(output <= 0, 0, grad),
@@ -71,7 +77,7 @@ def elu(
 
 
 def _elu_vjp(F: Any, g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
-    low = F.exp(F.minimum(input, 0.0) * input_scale) * (scale * alpha * input_scale)
+    low = F.exp(F.clamp(input, None, 0.0) * input_scale) * (scale * alpha * input_scale)
     return g * F.where(input > 0.0, scale, low)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .reduce import average
 from .table import Array, op
 
 Sizes = tuple[int, ...]
@@ -32,9 +33,9 @@ def _normalize(
     xp: Any, input: Any, weight: Any, bias: Any, eps: float, dims: Sizes, shape: Sizes
 ) -> tuple[Any, Any, Any]:
     """Result, mean and (biased) variance; the statistics keep their dimensions with size 1."""
-    mean = xp.mean(input, axis=dims, keepdims=True)
+    mean = average(input, dims, True)
     out = input - mean
-    var = xp.mean(out * out, axis=dims, keepdims=True)
+    var = average(out * out, dims, True)
     out *= 1 / xp.sqrt(var + eps)
     if weight is not None:
         out *= xp.reshape(weight, shape)
@@ -49,8 +50,8 @@ def _normalize_grad(
     """Gradients of input, weight and bias."""
     x = (input - mean) * rstd
     slope = grad if weight is None else grad * xp.reshape(weight, shape)
-    dx = slope - xp.mean(slope, axis=dims, keepdims=True)
-    dx -= x * xp.mean(slope * x, axis=dims, keepdims=True)
+    dx = slope - average(slope, dims, True)
+    dx -= x * average(slope * x, dims, True)
     dx *= rstd
     repeats = _repeats(grad.ndim, shape)
     sums = (xp.sum(grad * x, axis=repeats), xp.sum(grad, axis=repeats))

@@ -22,6 +22,11 @@ def flat(F: Any, g: Any) -> Any:
     return F.zeros_like(g)
 
 
+def is_number(value: Any) -> bool:
+    """Whether an operand of a formula is a Python number (a formula that asks is not traced)."""
+    return value is not None and not hasattr(value, "shape")
+
+
 # ---- arithmetic
 
 
@@ -38,7 +43,9 @@ def _scaled(other: Any, alpha: float, input: Any) -> Any:
             "For non-complex input tensors, argument alpha must not be a complex number: got "
             f"alpha={alpha} for {kind.name}"
         )
-    return (other * alpha).astype(other.dtype) if kind == "bool" else other * alpha
+    if kind is not None and kind.kind == "b":
+        return other & bool(alpha)
+    return other * alpha
 
 
 @op(kind="pointwise", complex="holomorphic", onnx="Add")
@@ -50,7 +57,7 @@ def add(xp: Any, input: Array, other: Array, *, alpha: float = 1) -> Array:
 add.vjp(input=lambda g: g, other=lambda F, g, alpha: g if alpha == 1 else F.mul(g, alpha))
 
 
-@op(kind="pointwise", complex="holomorphic", onnx="Sub", aliases=("subtract",))
+@op(kind="pointwise", dtypes="number", complex="holomorphic", onnx="Sub", aliases=("subtract",))
 def sub(xp: Any, input: Array, other: Array, *, alpha: float = 1) -> Array:
     """`input - alpha * other`; RuntimeError for bool."""
     return xp.subtract(input, other if alpha == 1 else _scaled(other, alpha, input))
@@ -64,7 +71,7 @@ row("mul", "`input * other`.", lambda xp, input, other: xp.multiply(input, other
     lambda g, other: g * other, lambda g, input: g * input, complex="holomorphic",
     onnx="Mul", aliases=("multiply",))
 analytic("div", "`input / other`, floating.", lambda xp, input, other: xp.true_divide(input, other),
-    lambda g, other: g / other, lambda g, other, out: -(g * (out / other)),
+    lambda g, other: g / other, lambda g, input, other: -(g * (input / other / other)),
     onnx="Div", domain=_NOT_ZERO, public="")
 row("neg", "`-input`; RuntimeError for bool.", lambda xp, input: xp.negative(input),
     lambda g: -g, complex="holomorphic", onnx="Neg", aliases=("negative",))
@@ -73,22 +80,24 @@ row("abs", "The absolute value.", lambda xp, input: xp.absolute(input),
 # fmt: on
 
 
-def _nonzero(other: Any) -> Any:
+def _nonzero(other: Any, input: Any) -> Any:
     """The divisor; RuntimeError for a whole number that is 0."""
-    if hasattr(other, "dtype") and other.dtype.kind in "iu" and (other == 0).any():
+    whole = hasattr(other, "dtype") and other.dtype.kind in "iu"
+    if whole and (not hasattr(input, "size") or input.size) and (other == 0).any():
         raise RuntimeError("ZeroDivisionError: integer division by zero")
     return other
 
 
 # fmt: off
 row("floor_divide", "`floor(input / other)`; RuntimeError for an integer division by zero.",
-    lambda xp, input, other: xp.floor_divide(input, _nonzero(other)), flat, flat, domain=_NOT_ZERO)
+    lambda xp, input, other: xp.floor_divide(input, _nonzero(other, input)), flat, flat,
+    domain=_NOT_ZERO)
 row("remainder", "`input - other * floor(input / other)`: the sign is that of `other`.",
-    lambda xp, input, other: xp.remainder(input, _nonzero(other)),
+    lambda xp, input, other: xp.remainder(input, _nonzero(other, input)),
     lambda g: g, lambda F, g, input, other: -(g * F.floor_divide(input, other)),
     domain=_NOT_ZERO, aliases=("special.remainder",))
 row("fmod", "`input - other * trunc(input / other)`: the sign is that of `input`.",
-    lambda xp, input, other: xp.fmod(input, _nonzero(other)),
+    lambda xp, input, other: xp.fmod(input, _nonzero(other, input)),
     lambda g: g, lambda F, g, input, other: -(g * F.trunc(input / other)),
     onnx="Mod", domain=_NOT_ZERO)
 # fmt: on
@@ -105,6 +114,55 @@ def sign(xp: Any, input: Array) -> Array:
 sign.vjp(input=flat)
 
 
+# ---- sums of products
+
+
+@op(kind="pointwise", complex="holomorphic", numbers=False)
+def addcmul(xp: Any, input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
+    """`input + value * tensor1 * tensor2`."""
+    return input + _scaled(xp.multiply(tensor1, tensor2), value, input)
+
+
+addcmul.vjp(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (tensor2 * value),
+    tensor2=lambda g, tensor1, value: g * (tensor1 * value),
+)
+
+
+@op(kind="pointwise", dtypes="float", complex="holomorphic", numbers=False, public="")
+def addcdiv(xp: Any, input: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> Array:
+    """`input + value * tensor1 / tensor2`."""
+    return input + tensor1 / tensor2 * value
+
+
+addcdiv.vjp(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * value / tensor2,
+    tensor2=lambda g, tensor1, tensor2, value: -(g * (tensor1 / tensor2 * value) / tensor2),
+)
+
+
+@op(kind="pointwise", dtypes="float", complex="holomorphic", public="")
+def lerp(xp: Any, input: Array, end: Array, weight: Array) -> Array:
+    """`input + weight * (end - input)`, exact at both ends."""
+    away = end - input
+    near, far = input + away * weight, end - away * (1 - weight)
+    if not hasattr(weight, "dtype"):
+        return near if xp.abs(weight) < 0.5 else far
+    return xp.where(xp.abs(weight) < 0.5, near, far)
+
+
+def _lerp_input(F: Any, g: Any, weight: Any) -> Any:
+    return F.mul(g, 1.0 - weight if is_number(weight) else F.sub(1.0, weight))
+
+
+lerp.vjp(
+    input=_lerp_input,
+    end=lambda g, weight: g * weight,
+    weight=lambda g, input, end: g * (end - input),
+)
+
 # ---- powers and roots
 
 
@@ -116,6 +174,8 @@ def pow(xp: Any, input: Array, exponent: Array) -> Array:
     """`input ** exponent`; RuntimeError for integers to a negative integer power."""
     if isinstance(exponent, float | int):
         return input**exponent  # takes NumPy's short ways for squares and roots
+    if exponent.dtype.kind == "b":
+        return input | ~exponent
     if exponent.ndim and exponent.dtype.kind == "i":
         return _whole_power(xp, input, exponent)
     return xp.power(input, exponent)
@@ -126,11 +186,6 @@ def _whole_power(xp: Any, input: Any, exponent: Any) -> Any:
     below = exponent < 0
     out = xp.power(input, xp.where(below, exponent % 2, exponent))
     return xp.where(xp.logical_and(below, xp.absolute(input) != 1), 0, out)
-
-
-def is_number(value: Any) -> bool:
-    """Whether an operand of a formula is a Python number (a formula that asks is not traced)."""
-    return value is not None and not hasattr(value, "shape")
 
 
 def _pow_input(F: Any, g: Any, input: Any, exponent: Any) -> Any:
@@ -185,7 +240,7 @@ precise("reciprocal", "`1 / input`.", lambda xp, input: xp.true_divide(1.0, inpu
     lambda g, out: -(g * (out * out)), onnx="Reciprocal")
 floating("hypot", "`sqrt(input**2 + other**2)` without overflow.",
     lambda xp, input, other: xp.hypot(input, other),
-    lambda g, input, out: g * (input / out), lambda g, other, out: g * (other / out))
+    lambda g, input, out: g * (input / out), lambda g, other, out: g * (other / out), numbers=False)
 # fmt: on
 
 
@@ -220,14 +275,36 @@ precise("log1p", "`log(1 + input)`, exact near 0.", lambda xp, input: xp.log1p(i
 analytic("logaddexp", "`log(exp(input) + exp(other))` without overflow.",
     lambda xp, input, other: log_add_exp(xp, input, other),
     lambda F, g, input, other: g * F.sigmoid(input - other),
-    lambda F, g, input, other: g * F.sigmoid(other - input))
+    lambda F, g, input, other: g * F.sigmoid(other - input), numbers=False)
+floating("logaddexp2", "`log2(2**input + 2**other)` without overflow.",
+    lambda xp, input, other: xp.logaddexp2(input, other),
+    lambda F, g, input, other: g * F.sigmoid((input - other) * math.log(2)),
+    lambda F, g, input, other: g * F.sigmoid((other - input) * math.log(2)),
+    numbers=False, public="fm")
 # fmt: on
+
+
+@op(kind="pointwise", dtypes="float", aliases=("special.logit",))
+def logit(xp: Any, input: Array, eps: float | None = None) -> Array:
+    """`log(input / (1 - input))`; `eps` first limits the input to [eps, 1 - eps]."""
+    x = input if eps is None else xp.minimum(xp.maximum(input, eps), 1.0 - eps)
+    return xp.log(x / (1.0 - x))
+
+
+def _logit_vjp(F: Any, g: Any, input: Any, eps: float | None) -> Any:
+    outside = F.logical_or(F.lt(input, eps or 0.0), F.gt(input, 1.0 - (eps or 0.0)))
+    slope = F.div(g, F.mul(input, F.sub(1.0, input)))
+    return F.where(outside, math.nan if eps is None else 0.0, slope)
+
+
+logit.vjp(input=_logit_vjp)
 
 
 @op(kind="pointwise", dtypes="float", aliases=("special.xlogy",), domain=_NOT_ZERO)
 def xlogy(xp: Any, input: Array, other: Array) -> Array:
     """`input * log(other)`, and 0 where `input` is 0 and `other` is not NaN."""
-    product = xp.multiply(input, xp.log(other))
+    log = xp.log(other)
+    product = xp.multiply(input, log if hasattr(other, "dtype") else float(log))
     return xp.where(xp.logical_and(xp.equal(input, 0), ~xp.isnan(other)), 0, product)
 
 
@@ -266,7 +343,8 @@ analytic("atan", "The angle in (-pi/2, pi/2) with this tangent.",
 floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, pi].",
     lambda xp, input, other: xp.arctan2(input, other),
     lambda g, input, other: g * (other / (input * input + other * other)),
-    lambda g, input, other: -(g * (input / (input * input + other * other))), aliases=("arctan2",))
+    lambda g, input, other: -(g * (input / (input * input + other * other))),
+    aliases=("arctan2",), numbers=False)
 precise("sinh", "The hyperbolic sine.", lambda xp, input: xp.sinh(input),
     lambda F, g, input: g * F.cosh(input), onnx="Sinh")
 precise("cosh", "The hyperbolic cosine.", lambda xp, input: xp.cosh(input),
@@ -326,16 +404,18 @@ def _share(F: Any, g: Any, loses: Any, tie: Any) -> Any:
 row("maximum", "The larger operand; NaN where either is NaN. Equal operands share the gradient.",
     lambda xp, input, other: xp.maximum(input, other),
     lambda F, g, input, other: _share(F, g, input < other, input == other),
-    lambda F, g, input, other: _share(F, g, input > other, input == other), onnx="Max")
+    lambda F, g, input, other: _share(F, g, input > other, input == other),
+    onnx="Max", numbers=False)
 row("minimum", "The smaller operand; NaN where either is NaN. Equal operands share the gradient.",
     lambda xp, input, other: xp.minimum(input, other),
     lambda F, g, input, other: _share(F, g, input > other, input == other),
-    lambda F, g, input, other: _share(F, g, input < other, input == other), onnx="Min")
+    lambda F, g, input, other: _share(F, g, input < other, input == other),
+    onnx="Min", numbers=False)
 floating("copysign", "The size of `input` with the sign of `other`.",
     lambda xp, input, other: xp.copysign(input, other),
-    lambda F, g, input, other: g * (F.sign(input) * F.copysign(1.0, other)), flat)
+    lambda F, g, input, out: g * (F.sign(input) * F.sign(out)), flat)
 row("nextafter", "The next floating-point number after `input` towards `other`.",
-    lambda xp, input, other: xp.nextafter(input, other), lambda g: g, flat)
+    lambda xp, input, other: xp.nextafter(input, other), lambda g: g, flat, numbers=False)
 # fmt: on
 
 

@@ -41,6 +41,21 @@ def count(shape: tuple[int, ...], dim: Dims) -> int:
     return math.prod([shape[d] for d in reduced(dim, len(shape))])
 
 
+_FEW = 4096
+
+
+def total(input: Any, axis: Any, keepdims: bool) -> Any:
+    """The sum of floating numbers, of few in double precision: as good as a cascade of sums."""
+    if input.dtype.itemsize > 4 or input.size > _FEW:
+        return input.sum(axis=axis, keepdims=keepdims)
+    return input.sum(axis=axis, keepdims=keepdims, dtype="float64").astype(input.dtype)
+
+
+def average(input: Any, dim: Dims, keepdims: bool) -> Any:
+    """The mean of floating numbers over `dim`."""
+    return total(input, axes(dim, input.ndim), keepdims) / count(input.shape, dim)
+
+
 def kept(F: Any, value: Any, dim: Dims, keepdim: bool, shape: tuple[int, ...]) -> Any:
     """A reduced value with its dimensions of size 1 back, so that it broadcasts to `shape`."""
     if keepdim:
@@ -90,7 +105,10 @@ def _floating(name: str, input: Any) -> None:
 @op(kind="reduce", complex="holomorphic", public="", onnx="ReduceSum", autocast="float32")
 def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The sum over `dim`; integers and bool in int64."""
-    return input.sum(axis=axes(dim, input.ndim), dtype=_total(xp, input), keepdims=keepdim)
+    axis = axes(dim, input.ndim)
+    if input.dtype.kind == "f":
+        return total(input, axis, keepdim)
+    return input.sum(axis=axis, dtype=_total(xp, input), keepdims=keepdim)
 
 
 sum.vjp(input=expand_reduced)
@@ -100,13 +118,13 @@ sum.vjp(input=expand_reduced)
 def mean(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The mean over `dim`; RuntimeError for integers."""
     _floating("mean", input)
-    total = input.sum(axis=axes(dim, input.ndim), keepdims=keepdim)
-    return total / count(input.shape, dim)
+    return average(input, dim, keepdim)
 
 
 def _mean_vjp(F: Any, g: Any, dim: Any, keepdim: bool, input_shape: tuple[int, ...]) -> Any:
-    g = F.mul(g, 1.0 / (count(input_shape, dim) or 1))
-    return expand_reduced(F, g, dim, keepdim, input_shape)
+    """Divided last: the gradient of a mean is no view of one number."""
+    g = expand_reduced(F, g, dim, keepdim, input_shape)
+    return F.div(g, count(input_shape, dim) or 1)
 
 
 mean.vjp(input=_mean_vjp)
@@ -262,15 +280,22 @@ amax.vjp(input=_extreme_vjp)
 amin.vjp(input=_extreme_vjp)
 
 
+def _not_bool(name: str, input: Any) -> None:
+    if input.dtype.kind == "b":
+        raise RuntimeError(f"{name}(): does not support bool input; convert it with .int()")
+
+
 @op(kind="reduce", onnx="ArgMax")
 def argmax(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False) -> Array:
     """The index of the largest element (the first one; NaN counts as largest), int64."""
+    _not_bool("argmax", input)
     return xp.argmax(input, axis=_chosen_axes("argmax", input, dim), keepdims=keepdim)
 
 
 @op(kind="reduce", onnx="ArgMin")
 def argmin(xp: Any, input: Array, dim: int | None = None, keepdim: bool = False) -> Array:
     """The index of the smallest element (the first one; NaN counts as smallest), int64."""
+    _not_bool("argmin", input)
     return xp.argmin(input, axis=_chosen_axes("argmin", input, dim), keepdims=keepdim)
 
 
@@ -409,7 +434,7 @@ def _logcumsumexp_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
     if not input.shape:
         return g
     decay = F.sub(out, _moved(F, out, dim, -1))
-    decay = F.exp(decay if is_complex(out) else F.minimum(decay, 0.0))
+    decay = F.exp(decay if is_complex(out) else F.clamp(decay, None, 0.0))
     own = F.sub(input, out)
     own, decay = (F.where(F.isnan(v), 0.0, v) for v in (own, decay))
     return F.mul(F.exp(own), F.linear_scan(decay, g, dim, True))

@@ -23,7 +23,7 @@ def softmax(xp: Any, input: Array, dim: int) -> Array:
     dim = _dim("softmax", input, dim)
     if not (input.ndim and input.size):
         return xp.exp(input - input)
-    out = input - xp.max(input, axis=dim, keepdims=True)
+    out = xp.subtract(input, xp.max(input, axis=dim, keepdims=True), order="C")
     xp.exp(out, out=out)
     out /= xp.sum(out, axis=dim, keepdims=True)
     return out
@@ -38,7 +38,7 @@ def log_softmax(xp: Any, input: Array, dim: int) -> Array:
     dim = _dim("log_softmax", input, dim)
     if not (input.ndim and input.size):
         return input - input
-    out = input - xp.max(input, axis=dim, keepdims=True)
+    out = xp.subtract(input, xp.max(input, axis=dim, keepdims=True), order="C")
     out -= xp.log(xp.sum(xp.exp(out), axis=dim, keepdims=True))
     return out
 

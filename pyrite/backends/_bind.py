@@ -67,7 +67,7 @@ class _Binder:
         self.positions = [i for i, p in enumerate(op.params) if p.role != "attr"]
         self.promoted = [i for i in self.positions if chosen is None or op.params[i].name in chosen]
         self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
-        self.weak = self.rule in ("promote", "float", "bool")
+        self.weak = self.rule in ("promote", "number", "float", "bool")
         self.keeps_half = op.kind in ("view", "move", "create", "update")
 
     def build(self) -> Callable[..., Any]:
@@ -275,6 +275,8 @@ class _Binder:
     def promote(self, values: list[Any]) -> dtype | None:
         """Cast the promoted operands in place; the half type to round to, if any."""
         result = self.result_type(values)
+        if self.rule == "number":
+            self.check_not_bool(values)
         if self.rule == "float" and result.category < _dtypes.FLOAT:
             result = _dtypes.get_default_dtype()
         half = result.category == _dtypes.FLOAT and result.itemsize == 2
@@ -285,6 +287,15 @@ class _Binder:
                 [self.cast(x, compute) for x in v] if i in self.lists else self.cast(v, compute)
             )
         return result if half and self.rule != "bool" else None
+
+    def check_not_bool(self, values: list[Any]) -> None:
+        for i in self.promoted:
+            v = values[i]
+            if isinstance(v, bool) or getattr(getattr(v, "dtype", None), "kind", "") == "b":
+                raise RuntimeError(
+                    f'"{self.op.name}" not implemented for bool: invert a mask with `~`, or '
+                    "convert it with .int()"
+                )
 
     def cast(self, value: Any, kind: np.dtype[Any]) -> Any:
         if value is None:

@@ -137,6 +137,8 @@ samples(
     atan2=binary(integers=False),
     hypot=binary(0.5, 2, integers=False),
     logaddexp=binary(-50, 50, integers=False),
+    logaddexp2=binary(-50, 50, integers=False),
+    logit=[*unary(0.05, 0.95), S(A((3,), -0.5, 1.5), 0.125), S(A((2, 0)))],
     xlogy=[
         *binary(other=(0.2, 2)),
         S(
@@ -227,6 +229,20 @@ samples(
     bitwise_right_shift=[S(WHOLE, FEW), S(A((3,), -9, 9, kind="int"), 1)],
     gcd=[S(WHOLE, FEW), S(A((3,), -9, 9, kind="int"), A((3,), 1, 9, kind="int"))],
     lcm=[S(WHOLE, FEW)],
+)
+
+# ---- sums of products
+
+THREE = [A((3, 4), layout="T"), A((4,)), A((3, 1), 0.5, 2.0)]
+samples(
+    addcmul=[S(*THREE), S(*THREE, value=-1.5), S(A(()), A((2, 3)), A(()), value=2)],
+    addcdiv=[S(*THREE), S(*THREE, value=-1.5), S(A((0, 3)), A((3,)), A((), 1, 2))],
+    lerp=[
+        S(*THREE),
+        S(A((3, 4)), A((4,)), 0.25),
+        S(A((3,)), A(()), 0.75),
+        S(A((0,)), A((1,)), 2.0),
+    ],
 )
 
 # ---- activations
