@@ -236,7 +236,8 @@ def adopt(self: Tensor, result: Tensor) -> None:
 
     What a node had saved of the result is redirected to the memory of `self`.
     """
-    node, index, before = result.node, result.index, self.node
+    node, index = result.node, result.index
+    written, before = self, self.node
     if node is None:
         name, source = ("clone", result) if result._requires_grad else ("constant", self)
         node, index = _node(name, self, _edge(source))
@@ -244,13 +245,14 @@ def adopt(self: Tensor, result: Tensor) -> None:
         self.node, self.index, self._requires_grad = node, index, True
     else:
         base = base_of(self.cut)
+        written, before = base, base.node
         edge = (node, index - 1) if index else node
         saved = (steps(self.cut.chain),)
         base.node, base.index = _node("view_scatter", base, edge_of(base), edge, saved=saved)
         base._requires_grad = True
         refresh(self)
-    if self.hooks and before is not None:
-        hooks.follow(self, before)
+    if written.hooks and before is not None:
+        hooks.follow(written, before)
     if node.saved and result.array is not self.array:
         node.saved = tuple([_redirected(entry, result, self) for entry in node.saved])
 
@@ -333,7 +335,7 @@ def write_out(name: str, result: Any, out: Any, inputs: Iterable[Any] = ()) -> A
 def _write_out(name: str, result: Tensor, out: Tensor, inputs: Iterable[Any]) -> Tensor:
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if recorded(result) or recorded(out):
+    if recorded(result, out, *inputs):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."

@@ -424,13 +424,17 @@ def inplace(m: Maker) -> None:
     name = m.one((*ARITHMETIC * 3, "pow", "remainder", "copysign", "logical_and"))
     if m.chance(0.4):
         name = m.one(UNARY)
-        if not hasattr(torch.Tensor, name + "_"):
+        if not hasattr(torch.Tensor, name + "_") or (
+            name == "logical_not" and m.live[x].requires_grad
+        ):
             raise Skip
         m.tame(f"{x}.{name}()")
         return m.statement(f"{x}.{name}_()")
     y = m.other(x)
     if not hasattr(torch.Tensor, name + "_") or (name == "logical_and" and m.live[x].requires_grad):
         name = "add"
+    if y != x and y in m.live and m.shared(x) and m.shared(y):
+        raise Skip  # PyTorch does not notice every overlap that is undefined
     m.tame(f"{x}.{name}({y})")
     if name in ("add", "sub", "mul", "div") and m.chance(0.3):
         sign = {"add": "+", "sub": "-", "mul": "*", "div": "/"}[name]
@@ -441,11 +445,13 @@ def inplace(m: Maker) -> None:
 @rule(6)
 def fill(m: Maker) -> None:
     x = m.target()
-    y = m.other(x)
+    if 0 in m.live[x].stride():
+        raise Skip
+    small = "" if m.live[x].is_floating_point() else "bool"
     m.statement(m.one((
-        f"{x}.zero_()", f"{x}.fill_({m.number()})", f"{x}.copy_({y})", f"{x}.copy_({m.tensor()})",
-        f"{x}.clamp_({m.number('float')})", f"{x}.masked_fill_({x} > 0, {m.number()})",
-        f"{x}.addcmul_({y}, {m.other(x)})", f"{x}.lerp_({y}, 0.25)", f"{x}.detach_()",
+        f"{x}.zero_()", f"{x}.fill_({m.number()})", f"{x}.copy_({m.tensor()})",
+        f"{x}.clamp_({m.number('float')})", f"{x}.masked_fill_({x} > 0, {m.number(small)})",
+        f"{x}.addcmul_({x}, {x}, value=0.5)", f"{x}.lerp_({x}, 0.25)", f"{x}.detach_()",
         f"{x}.t_()", f"{x}.unsqueeze_({m.dim(x)})", f"{x}.squeeze_()", f"{x}.transpose_(0, -1)",
         f"{x}.cumsum_({m.dim(x)})", f"{x}.fill_diagonal_(2)", f"{x}.tril_()",
     )))  # fmt: skip
@@ -563,7 +569,8 @@ def product(m: Maker) -> None:
     forms = [f"{x} @ {y}", f"T.matmul({x}, {y})"]
     if t.ndim == 2 and n == 2:
         bias = m.leaf((m.live[y].shape[1],), dtype)
-        forms += [f"T.mm({x}, {y})", f"{x}.mm({y})", f"T.addmm({bias}, {x}, {y}, alpha=2)"]
+        forms += [f"T.mm({x}, {y})", f"{x}.mm({y})"]
+        forms += [f"T.addmm({bias}, {x}, {y}, alpha=2)"] * (dtype != "bool")
     if n == 2:
         forms += [f"T.nn.functional.linear({x}, {y}.t())", f"T.tensordot({x}, {y}, 1)"]
     if t.ndim == 1 and n == 1:
@@ -738,7 +745,7 @@ def need_gradient(m: Maker) -> None:
     x = m.tensor(lambda t: t.is_leaf)
     if m.shared(x):  # what becomes of its views is an accident
         raise Skip
-    m.statement(f"{x}.requires_grad_({m.one(('', '', 'False'))})")
+    m.statement(f"{x}.requires_grad_()")
 
 
 @rule(3)

@@ -12,6 +12,7 @@ from .._ops.table import TABLE
 from .._tensor import F, Tensor
 from ._register import composite
 from .random import exponential_, rand_like
+from .shape import contiguous
 
 
 def _run(
@@ -132,7 +133,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 @composite("n", out=True)
 def logsigmoid(input: Tensor) -> Tensor:
     """`log(sigmoid(input))`."""
-    return F.neg(F.softplus(F.neg(input), 1.0, 40.0))
+    return F.neg(F.softplus(F.neg(contiguous(input)), 1.0, 40.0))
 
 
 @composite("n")
@@ -208,7 +209,8 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved by `lambd` towards 0, 0 within; RuntimeError for a negative lambd."""
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    return F.sub(input, F.clamp(input, -lambd, lambd))
+    moved = F.sub(input, F.clamp(input, -lambd, lambd))
+    return F.where(F.le(F.abs(input), lambd), 0.0, moved)
 
 
 @composite("n")

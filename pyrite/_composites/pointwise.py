@@ -186,6 +186,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
         )
     if isinstance(value, Tensor) and value.dtype.is_complex and not input.dtype.is_complex:
         raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
+    if isinstance(value, int | float) and input.dtype.category < FLOAT:
+        value = F.full((), value, input.dtype, device=input.device)
     out = F.where(mask, value, input)
     return out if out.dtype is input.dtype else F.cast(out, input.dtype)
 

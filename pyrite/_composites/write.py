@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._dtypes import FLOAT
 from .._errors import wrap_dim
 from .._inplace import check_partial_overlap, check_writable, overwrite, steps_of, write_back
 from .._storage import steps, storage_of
@@ -92,19 +93,21 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(src, Tensor):
         kind = type(src).__name__
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {kind}")
-    if src is self or (src.storage is not None and _coincide(src, self)):
-        check_writable(self, overlap=False)
+    same = src is self or (src.storage is not None and _coincide(src, self))
+    others = (src,) if self.dtype.category >= FLOAT else ()
+    followed = check_writable(self, others, overlap=not same)
+    if same and not followed:
         storage_of(self).version += 1
         return self
-    followed = check_writable(self, (src,))
     if type(src.array) is not type(self.array):
         src = F.to_device(src, self.device, src.device)
-    check_partial_overlap(self, (src,))
     if followed:
         out = F.cast(src, self.dtype) if src.dtype is not self.dtype else src
-        return write_back(self, F.expand(out, self.array.shape), "copy_")
-    value = src if src.array.shape == self.array.shape else expand(src, self.array.shape)
-    return overwrite(self, value)
+        value = F.expand(out, self.array.shape)
+    else:
+        value = src if src.array.shape == self.array.shape else expand(src, self.array.shape)
+    check_partial_overlap(self, (value,))
+    return write_back(self, value, "copy_") if followed else overwrite(self, value)
 
 
 @composite(name="fill_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .pointwise import flat
+from .pointwise import fine, flat
 from .special import erf as erf_op
 from .table import Array, floating, op, row
 
@@ -72,7 +72,7 @@ def elu(
     xp: Any, input: Array, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
 ) -> Array:
     """`scale * input` above 0, `scale * alpha * (exp(input_scale * input) - 1)` below."""
-    low = xp.expm1(xp.minimum(input, 0) * input_scale) * (scale * alpha)
+    low = fine(xp.expm1, xp.minimum(input, 0) * input_scale) * (scale * alpha)
     return xp.where(input > 0, input * scale, low)
 
 

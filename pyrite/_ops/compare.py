@@ -39,11 +39,11 @@ test("isfinite", "Where an element is neither infinite nor NaN.",
 # ---- logic
 
 logic("logical_and", "Where both are nonzero.",
-    lambda xp, input, other: xp.logical_and(input, other), onnx="And", numbers=False)
+    lambda xp, input, other: xp.logical_and(input, other), onnx="And", dtypes="bool tensors")
 logic("logical_or", "Where either is nonzero.",
-    lambda xp, input, other: xp.logical_or(input, other), onnx="Or", numbers=False)
+    lambda xp, input, other: xp.logical_or(input, other), onnx="Or", dtypes="bool tensors")
 logic("logical_xor", "Where exactly one is nonzero.",
-    lambda xp, input, other: xp.logical_xor(input, other), onnx="Xor", numbers=False)
+    lambda xp, input, other: xp.logical_xor(input, other), onnx="Xor", dtypes="bool tensors")
 logic("logical_not", "Where an element is zero.", lambda xp, input: xp.logical_not(input),
     onnx="Not")
 
@@ -65,9 +65,9 @@ row("bitwise_right_shift", "`input / 2**other` for integers, rounded down.",
 # ---- divisors: integers
 
 row("gcd", "The greatest common divisor of integers, not negative.",
-    lambda xp, input, other: xp.gcd(input, other), numbers=False)
+    lambda xp, input, other: xp.gcd(input, other), dtypes="promote tensors")
 row("lcm", "The least common multiple of integers, not negative.",
-    lambda xp, input, other: xp.lcm(input, other), numbers=False)
+    lambda xp, input, other: xp.lcm(input, other), dtypes="promote tensors")
 # fmt: on
 
 

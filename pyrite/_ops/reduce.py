@@ -44,9 +44,13 @@ def count(shape: tuple[int, ...], dim: Dims) -> int:
 _FEW = 4096
 
 
+def _few(input: Any) -> bool:
+    return input.dtype.itemsize <= 4 and input.size <= _FEW
+
+
 def total(input: Any, axis: Any, keepdims: bool) -> Any:
     """The sum of floating numbers, of few in double precision: as good as a cascade of sums."""
-    if input.dtype.itemsize > 4 or input.size > _FEW:
+    if not _few(input):
         return input.sum(axis=axis, keepdims=keepdims)
     return input.sum(axis=axis, keepdims=keepdims, dtype="float64").astype(input.dtype)
 
@@ -133,7 +137,10 @@ mean.vjp(input=_mean_vjp)
 @op(kind="reduce", complex="holomorphic", public="", onnx="ReduceProd", autocast="float32")
 def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
     """The product over one dimension; integers and bool in int64."""
-    return input.prod(axis=axes(dim, input.ndim), dtype=_total(xp, input), keepdims=keepdim)
+    axis = axes(dim, input.ndim)
+    if input.dtype.kind == "f" and _few(input):
+        return input.prod(axis=axis, keepdims=keepdim, dtype="float64").astype(input.dtype)
+    return input.prod(axis=axis, dtype=_total(xp, input), keepdims=keepdim)
 
 
 def _prod_vjp(F: Any, g: Any, input: Any, dim: int, keepdim: bool) -> Any:
@@ -361,12 +368,18 @@ def _scan(join: Any, parts: tuple[Any, ...], dim: int, reverse: bool = False) ->
     return parts
 
 
+def _running(xp: Any, function: Any, input: Any, dim: int) -> Any:
+    """A running sum or product; of few floating numbers in double precision."""
+    double = input.dtype.kind == "f" and _few(input)
+    kind = "float64" if double else _total(xp, input)
+    out = function(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
+    return out.astype(input.dtype) if double else out
+
+
 @op(kind="reduce", complex="holomorphic", public="", onnx="CumSum", autocast="float32")
 def cumsum(xp: Any, input: Array, dim: int) -> Array:
     """The running sum along `dim`; integers and bool in int64."""
-    return xp.cumsum(input, axis=axes(dim, input.ndim), dtype=_total(xp, input)).reshape(
-        input.shape
-    )
+    return _running(xp, xp.cumsum, input, dim)
 
 
 def _cumsum_vjp(F: Any, g: Any, dim: int) -> Any:
@@ -379,9 +392,7 @@ cumsum.vjp(input=_cumsum_vjp)
 @op(kind="reduce", complex="holomorphic", public="", autocast="float32")
 def cumprod(xp: Any, input: Array, dim: int) -> Array:
     """The running product along `dim`; integers and bool in int64."""
-    return xp.cumprod(input, axis=axes(dim, input.ndim), dtype=_total(xp, input)).reshape(
-        input.shape
-    )
+    return _running(xp, xp.cumprod, input, dim)
 
 
 def _cumprod_vjp(F: Any, g: Any, input: Any, out: Any, dim: int) -> Any:

@@ -383,9 +383,14 @@ def cat(xp: Any, tensors: Arrays, dim: int = 0) -> Array:
     """Join along an existing dimension; 1-d tensors without elements are left out."""
     kept = [t for t in tensors if t.shape != (0,)] or tensors
     try:
-        return xp.concatenate(kept, dim)
+        return _in_order(xp, xp.concatenate(kept, dim))
     except ValueError as error:
         raise _cat_error(tensors, dim, error) from None
+
+
+def _in_order(xp: Any, array: Any) -> Any:
+    """The array with its elements in the order of their indices; a join keeps others' orders."""
+    return array if array.flags.c_contiguous else xp.ascontiguousarray(array)
 
 
 def _cat_error(tensors: Any, dim: int, error: ValueError) -> Exception:
@@ -433,7 +438,7 @@ def stack(xp: Any, tensors: Arrays, dim: int = 0) -> Array:
                 f"entry 0 and {list(t.shape)} at entry {i}"
             )
     key = _at(dim, tensors[0].ndim + 1, None)
-    return xp.concatenate([t[key] for t in tensors], len(key) - 1)
+    return _in_order(xp, xp.concatenate([t[key] for t in tensors], len(key) - 1))
 
 
 stack.vjp(tensors=lambda F, g, dim: F.unbind(g, dim))

@@ -50,7 +50,7 @@ def topk_indices(xp: Any, input: Array, k: int, dim: int = -1, largest: bool = T
     if not 0 <= k <= n:
         raise RuntimeError(f"selected index k out of range: k={k} of {n} elements along dim {dim}")
     if n < 64 or k * 8 > n:
-        return _back(xp, _order(xp, rows, largest)[..., :k], input, dim)
+        return _back(xp, _order(xp, rows, largest)[..., :k].copy(), input, dim)
     at = n - k if largest else k - 1
     part = xp.argpartition(rows, max(at, 0), axis=-1)
     part = xp.sort(part[..., n - k :] if largest else part[..., :k], axis=-1)

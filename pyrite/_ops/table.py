@@ -64,16 +64,16 @@ class Op:
 
     __slots__ = (
         "name", "generic", "vjps", "outputs", "kind", "dtypes", "complex", "domain", "autocast",
-        "onnx", "aliases", "public", "numbers",
+        "onnx", "aliases", "public",
         # derived, filled by loops over the table
         "params", "arrays", "plan", "bound", "call",
     )  # fmt: skip
 
     kind: str
     complex: str
+    dtypes: Any
     outputs: Any
     public: str
-    numbers: bool
     aliases: tuple[str, ...]
 
     def __init__(self, generic: Callable[..., Any], name: str, **fields: Any) -> None:
@@ -125,14 +125,14 @@ def op(
     autocast: str | None = None, onnx: Any = None,
     domain: Sequence[tuple[float | None, float | None]] | None = None,
     aliases: Iterable[str] = (), public: str | None = None, name: str | None = None,
-    numbers: bool = True,
 ) -> Callable[[Callable[..., Any]], Op]:  # fmt: skip
     """Define an op: decorates its generic kernel, written once on `xp`, the array module.
 
     Args:
         kind: one of `KINDS`; drives batching, fusion, in-place and the defaults below.
         dtypes: promote, number (promote, bool refused), float, bool, same or any; a tuple
-            restricts it to the inputs named.
+            restricts it to the inputs named. "tensors" behind it: where a pointwise op of two or
+            more takes Python numbers for operands, this one does not.
         complex: "holomorphic" takes complex operands, and formulas that are written as for real
             numbers hold (where the output is complex, they see and give conjugates: `formula`);
             "written" takes them, and the formulas are torch's gradients as they stand, right for
@@ -145,7 +145,6 @@ def op(
         aliases: further public names; a dotted one names its namespace.
         public: where its own name goes: f function, m method, i in-place, n nn.functional.
         name: its name, if that is not the kernel's.
-        numbers: whether Python numbers may stand for operands of pointwise ops of two or more.
     """
     if kind not in KINDS:
         raise ValueError(f"op kind {kind!r} is none of {', '.join(KINDS)}")
@@ -155,7 +154,7 @@ def op(
         "complex": way if complex is None else complex,
         "outputs": "*" if outputs == "*" else tuple([Output(o) for o in outputs]),
         "autocast": autocast, "onnx": onnx, "aliases": tuple(aliases),
-        "public": spaces if public is None else public, "numbers": numbers,
+        "public": spaces if public is None else public,
     }  # fmt: skip
 
     def define(generic: Callable[..., Any]) -> Op:

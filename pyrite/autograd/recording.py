@@ -388,7 +388,7 @@ class _Caller:
 
 def _takes_numbers(op: Op) -> bool:
     """Whether Python numbers may stand for operands: arithmetic of two or more."""
-    return op.numbers and op.kind == "pointwise" and len(op.arrays) > 1
+    return op.kind == "pointwise" and len(op.arrays) > 1 and "tensors" not in op.dtypes
 
 
 def wrap(array: Any) -> Any:

@@ -62,7 +62,7 @@ class _Binder:
         self.xp = backend.xp
         self.array_type: Any = backend.array_type
         rule = op.dtypes
-        self.rule = rule if isinstance(rule, str) else rule[0]
+        self.rule = rule.removesuffix(" tensors") if isinstance(rule, str) else rule[0]
         chosen = None if isinstance(rule, str) else set(rule[1:])
         self.positions = [i for i, p in enumerate(op.params) if p.role != "attr"]
         self.promoted = [i for i in self.positions if chosen is None or op.params[i].name in chosen]
