@@ -178,6 +178,47 @@ x0.logit().sum().backward()
 x1 = T.tensor([-0.5, 0.25, 1.5], dtype=T.float32, requires_grad=True)
 x1.logit(0.125).sum().backward()
 """,
+    "joins, running products and chosen indices are in order": """
+x0 = T.tensor([[True, False, True], [False, True, True]], dtype=T.bool)
+x1 = T.stack([x0.t(), x0.t()])
+x2 = x1.view(-1)
+x3 = x0.t().cumprod(1)
+x4 = x3.view(-1)
+x5 = T.tensor([[0.5, 2.0, 1.0], [3.0, 1.5, -1.0]], dtype=T.float32)
+x6, x7 = x5.topk(1, 1)
+x8 = x7[:]
+""",
+    "softshrink passes no gradient that is not a number": """
+x0 = T.tensor([0.25, 2.0], dtype=T.float32, requires_grad=True)
+T.hypot(T.nn.functional.softshrink(x0), T.tensor(0.0)).sum().backward()
+""",
+    "retain_grad follows a write through a view": """
+x0 = T.tensor([1.0, 2.0], dtype=T.float32, requires_grad=True)
+x1 = x0 * 3
+x1.retain_grad()
+x1[...] = x0
+x1.square().sum().backward()
+""",
+    "an op that saved nothing can be visited twice": """
+x0 = T.tensor([1.5, 2.5], dtype=T.float32, requires_grad=True)
+x1 = x0.remainder(T.tensor([1.0, 2.0]))
+(x1 * 2).sum().backward()
+(x1 * 2).sum().backward()
+""",
+    "bool sums and powers stay bool": """
+x0 = T.tensor([True, False], dtype=T.bool)
+x1 = T.add(x0, x0, alpha=2)
+x2 = x0.pow(True)
+""",
+    "integers take a whole value in addcmul_": """
+x0 = T.tensor([3], dtype=T.int16)
+x0.addcmul_(x0, x0, value=0.5)
+""",
+    "a write recorded onto the same memory": """
+x0 = T.tensor([1.0, 2.0], dtype=T.float32, requires_grad=True)
+x1 = x0.detach()
+x1[:] = x0
+""",
     "an empty quotient by zero": """
 x0 = T.tensor([], dtype=T.int64)
 x1 = x0 // 0

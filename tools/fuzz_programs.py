@@ -108,7 +108,7 @@ class Maker:
 
     def dim(self, x: str) -> int:
         n = max(self.live[x].ndim, 1)
-        if self.chance(0.02):
+        if self.chance(0.02) and self.live[x].numel():
             return self.one((n, -n - 1))
         return self.rng.randrange(-n, n)
 

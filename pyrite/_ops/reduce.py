@@ -373,7 +373,7 @@ def _running(xp: Any, function: Any, input: Any, dim: int) -> Any:
     double = input.dtype.kind == "f" and _few(input)
     kind = "float64" if double else _total(xp, input)
     out = function(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
-    return out.astype(input.dtype) if double else out
+    return out.astype(input.dtype if double else out.dtype, order="C", copy=False)
 
 
 @op(kind="reduce", complex="holomorphic", public="", onnx="CumSum", autocast="float32")
