@@ -219,6 +219,24 @@ x0 = T.tensor([1.0, 2.0], dtype=T.float32, requires_grad=True)
 x1 = x0.detach()
 x1[:] = x0
 """,
+    "what is captured on the way has not passed the hooks": """
+x0 = T.tensor(-1.625, dtype=T.float32, requires_grad=True)
+x1 = x0 * 2
+x1.register_hook(lambda g: g * 2)
+x2, x3 = T.autograd.grad(x1.sin(), [x0, x1], retain_graph=True)
+x4, = T.autograd.grad(x1.sin(), [x1])
+""",
+    "one value under a mask may lie in the tensor itself": """
+x0 = T.tensor([1.5], dtype=T.float32)
+x0[x0 > 1] = x0
+x1 = T.add(T.tensor([2], dtype=T.uint8), T.tensor([True]), alpha=-3)
+""",
+    "erfinv saved its result": """
+x0 = T.tensor([0.25, -0.5], dtype=T.float32, requires_grad=True)
+x1 = x0.erfinv()
+x1.mul_(2)
+x1.sum().backward()
+""",
     "an empty quotient by zero": """
 x0 = T.tensor([], dtype=T.int64)
 x1 = x0 // 0

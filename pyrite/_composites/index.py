@@ -95,13 +95,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     number = _as_number(self, value)
     if advanced:
         value = scalar_like(self, number) if number is not None else _moved(value, self)
-        if (
-            isinstance(key, Tensor)
-            and _is_mask(key)
-            and value.array.size == 1
-            and value.dtype is not self.dtype
-        ):
-            value = F.cast(value, self.dtype)
+        if isinstance(key, Tensor) and _is_mask(key) and value.array.size == 1:
+            value = F.cast(F.clone(value), self.dtype)
         write_at(target, _put_call(target, advanced, _unpadded(value, None), False), "__setitem__")
     elif number is None:
         copy_(target, _unpadded(value, target.array.ndim))

@@ -45,6 +45,8 @@ def _scaled(other: Any, alpha: float, input: Any) -> Any:
         )
     if kind is not None and kind.kind == "b":
         return other & bool(alpha)
+    if kind is not None and kind.kind == "u":
+        alpha %= 1 << 8 * kind.itemsize
     return other * alpha
 
 

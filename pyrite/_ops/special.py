@@ -131,7 +131,7 @@ floating("erfc", "`1 - erf(input)`, exact where that is small.",
     aliases=("special.erfc",))
 precise("erfinv", "The inverse of erf; infinite at -1 and 1, NaN outside.",
     lambda xp, input: _wide(_erfinv, xp, input),
-    lambda F, g, out: g * (F.exp(out * out) * (math.sqrt(math.pi) / 2)),
+    lambda F, g, input: g * (F.exp(F.pow(F.erfinv(input), 2)) * (math.sqrt(math.pi) / 2)),
     domain=[(-0.9, 0.9)], aliases=("special.erfinv",))
 floating("erfcx", "`exp(input**2) * erfc(input)` without overflow.",
     lambda xp, input: _wide(_erfcx, xp, input),

@@ -129,14 +129,23 @@ class Walk:
             self.deliver(needs, grads)
 
     def before(self, node: Node, g: Any) -> Any:
-        """Hooks on incoming gradients, and capture of those that were asked for."""
+        """Hooks on incoming gradients, and capture of those that were asked for.
+
+        As in torch, what is captured has passed the hooks only if the walk ends at this node.
+        """
         grads = g if type(g) is list else [g]
-        if node.hooks is not None:
-            grads = self._as_raw(hooks.before_node(node, self._as_tensors(grads)))
+        goes_on = self.needed is None or bool(self.needed[node])
+        if node.hooks is not None and not goes_on:
+            grads = self.hooked(node, grads)
         for index, grad in enumerate(grads):
             if (node, index) in self.capture and grad is not None:
                 self.capture[node, index] = grad
+        if node.hooks is not None and goes_on:
+            grads = self.hooked(node, grads)
         return grads if type(g) is list else grads[0]
+
+    def hooked(self, node: Node, grads: list[Any]) -> list[Any]:
+        return self._as_raw(hooks.before_node(node, self._as_tensors(grads)))
 
     def after(self, node: Node, grads: Sequence[Any], g: Any) -> list[Any]:
         incoming = self._as_tensors(g if type(g) is list else [g])
@@ -177,7 +186,9 @@ class Walk:
 def _has_saved(node: Node, plan: Any) -> bool:
     """Whether arrays were saved; an op may have needed none for the inputs that it had."""
     saved = node.saved
-    return not plan.optional or saved is None or any(saved[i] is not None for i in plan.optional)
+    if not plan.optional or saved is None:
+        return True
+    return any(saved[i] is not None for i in plan.optional)
 
 
 def _first(grads: Sequence[Any]) -> Any:
