@@ -237,6 +237,15 @@ x1 = x0.erfinv()
 x1.mul_(2)
 x1.sum().backward()
 """,
+    "a logarithm of a large exponential was infinite in the loss of logits": """
+x0 = T.tensor([-100.0, 90.0, -1000.0], dtype=T.float32, requires_grad=True)
+x1 = T.nn.functional.binary_cross_entropy_with_logits(x0, T.tensor([0.5, 0.5, 1.0]))
+x1.backward()
+""",
+    "atan2 has no slope at the origin": """
+x0 = T.tensor([0.0, 1.0], dtype=T.float32, requires_grad=True)
+T.atan2(x0, x0).sum().backward()
+""",
     "an empty quotient by zero": """
 x0 = T.tensor([], dtype=T.int64)
 x1 = x0 // 0

@@ -313,6 +313,11 @@ def _known(t: torch.Tensor) -> bool:
     return t.is_leaf or t.grad_fn is not None
 
 
+def _together(one: torch.Tensor, two: torch.Tensor) -> bool:
+    """Whether two tensors share memory; PyTorch does not notice every undefined overlap."""
+    return one.untyped_storage().data_ptr() == two.untyped_storage().data_ptr()
+
+
 def _folded(t: torch.Tensor) -> bool:
     """Whether elements overlap otherwise than by expansion (`unfold`): writes are undefined."""
     if not t.numel() or 0 in t.stride():
@@ -449,7 +454,8 @@ def fill(m: Maker) -> None:
         raise Skip
     small = "" if m.live[x].is_floating_point() else "bool"
     m.statement(m.one((
-        f"{x}.zero_()", f"{x}.fill_({m.number()})", f"{x}.copy_({m.tensor()})",
+        f"{x}.zero_()", f"{x}.fill_({m.number()})",
+        f"{x}.copy_({m.tensor(lambda t: t is m.live[x] or not _together(t, m.live[x]))})",
         f"{x}.clamp_({m.number('float')})", f"{x}.masked_fill_({x} > 0, {m.number(small)})",
         f"{x}.addcmul_({x}, {x}, value=0.5)", f"{x}.lerp_({x}, 0.25)", f"{x}.detach_()",
         f"{x}.t_()", f"{x}.unsqueeze_({m.dim(x)})", f"{x}.squeeze_()", f"{x}.transpose_(0, -1)",
@@ -530,6 +536,7 @@ def index_write(m: Maker) -> None:
             n
             for n, t in m.live.items()
             if tuple(t.shape) == tuple(part.shape)[max(0, part.ndim - t.ndim) :]
+            and (n == x or not _together(t, m.live[x]))
         ]
         value = m.one(fits) if fits else m.leaf(tuple(part.shape))
     m.statement(f"{x}[{key}] {m.one(('=', '=', '+=', '*='))} {value}")

@@ -88,7 +88,7 @@ elu.vjp(input=_elu_vjp)
 def softplus(xp: Any, input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """`log(1 + exp(beta * input)) / beta`, and `input` where `beta * input > threshold`."""
     scaled = input * beta
-    soft = xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / beta
+    soft = (xp.maximum(scaled, 0) + xp.log1p(xp.exp(-xp.absolute(scaled)))) / beta
     return xp.where(scaled > threshold, input, soft)
 
 

@@ -330,6 +330,12 @@ xlogy.vjp(input=_xlogy_input, other=lambda g, input, other: g * (input / other))
 # ---- trigonometry: angles in radians
 
 
+def _over_square(F: Any, x: Any, input: Any, other: Any) -> Any:
+    """`x` over the squared distance of a point from the origin; 0 there."""
+    square = input * input + other * other
+    return F.where(F.eq(square, 0.0), 0.0, x / square)
+
+
 def _root(F: Any, x: Any, sign: float, offset: float) -> Any:
     """`1 / sqrt(sign * x**2 + offset)`."""
     return F.rsqrt(x * x * sign + offset)
@@ -353,8 +359,8 @@ analytic("atan", "The angle in (-pi/2, pi/2) with this tangent.",
     onnx="Atan", aliases=("arctan",))
 floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, pi].",
     lambda xp, input, other: xp.arctan2(input, other),
-    lambda g, input, other: g * (other / (input * input + other * other)),
-    lambda g, input, other: -(g * (input / (input * input + other * other))),
+    lambda F, g, input, other: g * _over_square(F, other, input, other),
+    lambda F, g, input, other: -(g * _over_square(F, input, input, other)),
     aliases=("arctan2",), dtypes="float tensors")
 precise("sinh", "The hyperbolic sine.", lambda xp, input: fine(xp.sinh, input),
     lambda F, g, input: g * F.cosh(input), onnx="Sinh")
