@@ -101,7 +101,7 @@ class Walk:
     def run(self) -> None:
         """Visit the nodes; what is pending at the end belongs to the leaves."""
         heap, pending = self.heap, self.pending
-        needed, tensors = self.needed, self.tensors
+        needed, tensors, keep = self.needed, self.tensors, self.keep
         check, report = anomaly.state.enabled, self.report
         while heap:
             node = heappop(heap)[1]
@@ -123,8 +123,11 @@ class Walk:
                 report(paragraph(node, g, needs, grads))
             if node.hooks is not None and node.hooks.post:
                 grads = self.after(node, grads, g)
-            if not self.keep and plan.holds_arrays and _has_saved(node, plan):
-                node.saved = None
+            if not keep and plan.holds_arrays and (saved := node.saved) is not None:
+                for i in plan.kept:  # the node may have needed none of them for its inputs
+                    if saved[i] is not None:
+                        node.saved = None
+                        break
             del g
             self.deliver(needs, grads)
 
@@ -181,14 +184,6 @@ class Walk:
         """The gradient of a leaf as a Tensor, after its hooks."""
         out = grad if self.tensors else Tensor(grad)
         return hooks.on_leaf(leaf, out) if leaf.hooks else out
-
-
-def _has_saved(node: Node, plan: Any) -> bool:
-    """Whether arrays were saved; an op may have needed none for the inputs that it had."""
-    saved = node.saved
-    if not plan.optional or saved is None:
-        return True
-    return any(saved[i] is not None for i in plan.optional)
 
 
 def _first(grads: Sequence[Any]) -> Any:
