@@ -33,16 +33,11 @@ DUNDERS = {
 _PLAIN = {"lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"}
 
 
-# How many of the first operands must be Tensors where an op itself also takes numbers, as torch's
-# signatures have it; composites and kernels go on using numbers.
+# How many of the first operands must be Tensors where only some of them may be numbers, as torch's
+# signatures have it; composites and formulas go on using numbers.
 _ONE = "clamp_max clamp_min copysign eq fmod ge gt le lt max min ne not_equal rsub"
-_TWO = (
-    "atan2 fmax fmin gcd heaviside hypot isclose lcm ldexp lerp logaddexp logaddexp2 logical_and "
-    "logical_or logical_xor maximum minimum nextafter"
-)
-TENSORS_ONLY = {
-    **dict.fromkeys(_ONE.split(), 1), **dict.fromkeys(_TWO.split(), 2), "addcdiv": 3, "addcmul": 3,
-}  # fmt: skip
+_TWO = "fmax fmin heaviside isclose ldexp lerp"
+TENSORS_ONLY = dict.fromkeys(_ONE.split(), 1) | dict.fromkeys(_TWO.split(), 2)
 
 
 class LazyMethod:

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import backends
 from ._composites.create import as_tensor
-from ._dtypes import from_numpy_dtype
+from ._dtypes import float64, from_numpy_dtype
 from ._exports import EXPORTS, TENSORS_ONLY
 from ._inplace import write_out
 from ._ops.table import TABLE
@@ -160,8 +160,10 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         return NotImplemented
     device = next(_tensors(inputs)).device
     operands = [_as_operand(v, device) for v in inputs]
-    if name in TENSORS_ONLY and name not in TABLE:
-        operands = [as_tensor(v, device=device) for v in operands]
+    if "tensors" in TABLE[name].dtypes if name in TABLE else name in TENSORS_ONLY:
+        kinds = [float64 if isinstance(v, float) else None for v in operands]
+        pairs = zip(operands, kinds, strict=True)
+        operands = [as_tensor(v, dtype=kind, device=device) for v, kind in pairs]
     words = {_WORDS[k]: v for k, v in kwargs.items() if k != "out"}
     if method != "__call__":
         words.setdefault("dim", 0)
