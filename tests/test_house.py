@@ -50,8 +50,9 @@ ALLOWED = {
 
 # Lines of code per area (kernels apart). The plan was 12,000 for all of them together.
 BUDGETS = {
-    "backends": 690, "_ops": 2_830, "autograd": 1_710, "_graph": 350, "_composites": 4_100,
-    "nn": 1_620, "data": 1_200, "optim": 1_070, "the rest": 2_310,
+    "backends": 800, "_ops": 4_450, "autograd": 3_350, "_graph": 350, "_composites": 7_100,
+    "nn": 2_600, "data": 1_200, "optim": 1_260, "distributions": 2_660, "sparse": 1_010,
+    "func": 400, "library": 240, "testing": 150, "the rest": 3_200,
 }  # fmt: skip
 
 # Modules that may catch every error: they hand it on to another frame, thread or process.
