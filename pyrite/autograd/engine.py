@@ -124,7 +124,7 @@ class Walk:
             if node.hooks is not None and node.hooks.post:
                 grads = self.after(node, grads, g)
             if not keep and plan.holds_arrays and (saved := node.saved) is not None:
-                for i in plan.kept:  # the node may have needed none of them for its inputs
+                for i in plan.kept or range(len(saved)):  # it may have needed none of them
                     if saved[i] is not None:
                         node.saved = None
                         break

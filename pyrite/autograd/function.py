@@ -84,8 +84,7 @@ class FunctionCtx:
 class _FunctionOp:
     """Stands for a Function in its nodes: runs its backward as the plan of a table op does."""
 
-    holds_arrays = True
-    optional = ()
+    holds_arrays, kept = True, ()
 
     def __init__(self, function: type[Function]) -> None:
         self.function, self.plan = function, self
