@@ -129,6 +129,21 @@ CASES["matmul"] = [
 ]  # fmt: skip
 CASES["linear"] = [(normal(3, 50, 70), normal(100, 70), b) for b in (None, normal(100))]
 CASES["linear"].append((normal(333, 70), normal(100, 70), normal(100)))
+for _size, _weight, *_rest in [
+    ((9, 4, 13, 11), (6, 4, 3, 2), (1, 1), (1, 0), (1, 1), 1),
+    ((5, 4, 17, 19), (6, 2, 3, 3), (2, 3), (2, 1), (1, 2), 2),
+    ((11, 4, 9, 7), (8, 4, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((3, 32, 40, 40), (4, 32, 5, 5), (1, 1), (4, 4), (2, 2), 1),
+    ((2, 3, 50), (4, 3, 7), (2,), (9,), (3,), 1),
+    ((1, 2, 2, 1), (2, 2, 1, 5), (1, 2), (0, 4), (1, 1), 1),
+]:
+    for _kind in ("float32", "float64"):
+        _x, _w = normal(*_size, kind=_kind), normal(*_weight, kind=_kind)
+        for _bias in (None, normal(_weight[0], kind=_kind)):
+            CASES.setdefault("convolution", []).append((_x, _w, _bias, *_rest))
+        _g = normal(*TABLE["convolution"].generic(np, _x, _w, None, *_rest).shape, kind=_kind)
+        CASES.setdefault("conv_grad_input", []).append((_g, _w, _size, *_rest))
+        CASES.setdefault("conv_grad_weight", []).append((_g, _x, _weight, *_rest))
 for _kind in ("float32", "float64"):
     _row, _col = RNG.integers(0, 90, 2000), RNG.integers(0, 70, 2000)
     CASES.setdefault("sparse_matmul", []).append(

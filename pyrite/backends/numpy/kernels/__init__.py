@@ -12,7 +12,18 @@ from importlib import import_module
 from . import _jit
 from ._registry import KERNELS as KERNELS
 
-FAMILIES = ("pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul", "sparse")
+FAMILIES = (
+    "pointwise",
+    "reduce",
+    "softmax",
+    "loss",
+    "norm",
+    "pool",
+    "optim",
+    "matmul",
+    "conv",
+    "sparse",
+)
 
 if _jit.available():
     for _family in FAMILIES:

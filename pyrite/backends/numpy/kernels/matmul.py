@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ def row_panels(
 ) -> None:  # fmt: skip
     depth = a.shape[0] if ta else a.shape[1]
     at = (a, 0, lo) if ta else (a, lo, 0)
-    m.gemm(gemm, (ta, tb), (hi - lo, out.shape[1], depth), at, (b, 0, 0), (out, lo, 0))
+    m.gemm(gemm, (ta, tb, False), (hi - lo, out.shape[1], depth), at, (b, 0, 0), (out, lo, 0))
 
 
 @loop(kinds=BOTH)
@@ -38,7 +40,7 @@ def column_panels(
 ) -> None:  # fmt: skip
     depth = a.shape[0] if ta else a.shape[1]
     at = (b, lo, 0) if tb else (b, 0, lo)
-    m.gemm(gemm, (ta, tb), (out.shape[0], hi - lo, depth), (a, 0, 0), at, (out, 0, lo))
+    m.gemm(gemm, (ta, tb, False), (out.shape[0], hi - lo, depth), (a, 0, 0), at, (out, 0, lo))
 
 
 @loop(kinds=BOTH)
@@ -59,6 +61,16 @@ class Blas:
         }
         self.set_threads = library.scipy_openblas_set_num_threads64_
         self.get_threads = library.scipy_openblas_get_num_threads64_
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One thread inside, as many as before after it."""
+        before = self.get_threads()
+        self.set_threads(1)
+        try:
+            yield
+        finally:
+            self.set_threads(before)
 
 
 @cache
@@ -94,14 +106,10 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
         return NotImplemented
     out, double = np.empty((height, width), a.dtype), a.dtype is F64
     n, run = max(height, width), row_panels if height >= width else column_panels
-    before = library.get_threads()
-    library.set_threads(1)
-    try:
+    with library.alone():
         run[double](
             n, max(PANEL, -(-n // 256) * 16), gemm, left[0], right[0], left[1], right[1], out
         )
-    finally:
-        library.set_threads(before)
     if bias is not None:
         add_bias[double](height, rows(height, width), np.ascontiguousarray(bias), out)
     return out
