@@ -1,4 +1,4 @@
-"""Attention in its plain mathematical form, with one and with several heads."""
+"""Attention with one and with several heads."""
 
 from __future__ import annotations
 
@@ -6,25 +6,60 @@ import warnings
 from math import sqrt
 from typing import Any
 
-from .._dtypes import bool_, dtype
+from .._dtypes import bool_, dtype, float32
 from .._tensor import F, Tensor
+from ..random import current_generator
 from ._register import composite
 from .arrange import repeat_interleave
 from .dropout import dropout
-from .shape import chunk, transpose
+from .shape import broadcast_shapes, chunk, transpose
 
 
-def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores under a mask (True: take part; floats: added), and which rows have nothing left.
+def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+    """RuntimeError for operands that do not go together."""
+    named = {"query": query, "key": key, "value": value}
+    if min(x.ndim for x in named.values()) < 2:
+        raise RuntimeError(
+            "Expected query, key, and value to all be at least 2 dimensional, but got "
+            + ", ".join(f"{n}.dim: {x.ndim}" for n, x in named.items())
+        )
+    if len({x.dtype for x in named.values()}) > 1:
+        raise RuntimeError(
+            "Expected query, key, and value to have the same dtype, but got "
+            + ", ".join(f"{n}.dtype: {x.dtype}" for n, x in named.items())
+        )
+    if not query.dtype.is_floating_point:
+        raise RuntimeError(f"attention needs floating-point numbers, but got {query.dtype}")
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise RuntimeError(
+            "query and key must have the same number of features, and key and value the same "
+            f"length, but got shapes {', '.join(str(tuple(x.shape)) for x in named.values())}"
+        )
+    if mask is not None and mask.dtype not in (bool_, query.dtype, float32):
+        raise RuntimeError(
+            "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
+            f"attn_mask.dtype: {mask.dtype} and query.dtype: {query.dtype} instead"
+        )
 
-    Those rows are 0 before the softmax, so that neither it nor its gradient meets inf - inf.
-    """
-    if mask.dtype is bool_:
-        scores = F.where(mask, scores, float("-inf"))
-    else:
-        scores = F.add(scores, mask)
-    dead = F.eq(F.amax(scores.detach(), -1, True), float("-inf"))
-    return F.where(dead, 0.0, scores), dead
+
+def _one_batch(query: Tensor, key: Tensor, value: Tensor, gqa: bool) -> list[Tensor]:
+    """The operands with equal leading dimensions: repeated under `gqa`, then broadcast."""
+    operands = [query, key, value]
+    if gqa:
+        heads = [x.shape[-3] for x in operands]
+        if any(not n or heads[0] % n for n in heads[1:]):
+            raise RuntimeError(
+                "Number of heads in key and value must divide the number of heads in query, but "
+                f"got {heads[0]} in query, {heads[1]} in key and {heads[2]} in value"
+            )
+        operands[1:] = [
+            repeat_interleave(x, heads[0] // n, -3) if n != heads[0] else x
+            for x, n in zip(operands[1:], heads[1:], strict=True)
+        ]
+    if len({tuple(x.shape[:-2]) for x in operands}) == 1:
+        return operands
+    batch = broadcast_shapes(*[x.shape[:-2] for x in operands])
+    return [F.expand(x, (*batch, *x.shape[-2:])) for x in operands]
 
 
 @composite(public="n")
@@ -35,37 +70,45 @@ def scaled_dot_product_attention(
 ) -> Tensor:  # fmt: skip
     """softmax(query keyᵀ * scale + mask) value, over (..., heads, length, features).
 
+    Memory grows with the lengths, not with their product, in backward too.
+
     Args:
         attn_mask: broadcast to (..., query length, key length); bool (True takes part) or floats
             that are added. A query with nothing to attend to gives 0.
+        dropout_p: the probability with which a weight is dropped, in evaluation too.
         is_causal: query i attends to keys 0 to i.
         scale: default 1 / sqrt(features).
         enable_gqa: key and value may have fewer heads, each serving several of the query's.
     """
+    _check_attention(query, key, value, attn_mask)
     if is_causal and attn_mask is not None:
         raise RuntimeError(
             "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
             "is_causal=True; leave one out"
         )
-    if enable_gqa:
-        key, value = (
-            repeat_interleave(x, query.shape[-3] // x.shape[-3], -3) for x in (key, value)
+    if not 0.0 <= dropout_p <= 1.0:
+        raise RuntimeError(
+            f"dropout probability has to be between 0 and 1, but got {dropout_p}"
         )
-    factor = 1 / sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale or 1.0
-    scores = F.matmul(F.mul(query, factor), transpose(key, -2, -1))
-    dead: Any = None
-    if is_causal:
-        size = tuple(scores.shape[-2:])
-        lower = F.tril(F.full(size, True, bool_, device=query.device))
-        scores = F.where(lower, scores, float("-inf"))
-    elif attn_mask is not None:
-        scores, dead = _masked(scores, attn_mask)
-    weights = F.softmax(scores, -1)
-    if dead is not None:
-        weights = F.where(dead, 0.0, weights)
-    if dropout_p:
-        weights = dropout(weights, dropout_p)
-    return F.matmul(weights, value)
+    query, key, value = _one_batch(query, key, value, enable_gqa)
+    if not key.shape[-2]:
+        return F.matmul(F.matmul(query, transpose(key, -2, -1)), value)
+    if attn_mask is not None:
+        attn_mask = _fitting(attn_mask, query, (*query.shape[:-1], key.shape[-2]))
+    if scale is None:
+        scale = 1 / sqrt(query.shape[-1] or 1)
+    draws = current_generator().advance() if dropout_p else (0, 0)
+    return F.attention(query, key, value, attn_mask, dropout_p, is_causal, float(scale), *draws)
+
+
+def _fitting(mask: Tensor, query: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The mask in the query's type; RuntimeError unless it broadcasts to the weights' shape."""
+    if tuple(broadcast_shapes(mask.shape, shape)) != shape:
+        raise RuntimeError(
+            f"attn_mask of shape {tuple(mask.shape)} does not broadcast to the weights' shape "
+            f"{shape}, (..., query length, key length)"
+        )
+    return mask if mask.dtype in (bool_, query.dtype) else F.cast(mask, query.dtype)
 
 
 # ---- several heads

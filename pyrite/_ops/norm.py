@@ -106,7 +106,8 @@ def _plus(F: Any, total: Any, value: Any) -> Any:
     return value if total is None else F.add(total, value)
 
 
-def _wanted(mask: tuple[bool, ...], grads: tuple[Any, ...]) -> tuple[Any, ...]:
+def wanted(mask: tuple[bool, ...], grads: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The gradients of a joint formula that are asked for, None for the others."""
     return tuple([g if m else None for m, g in zip(mask, grads, strict=True)])
 
 
@@ -122,7 +123,7 @@ def layer_norm(
 
 
 layer_norm.vjp_joint(
-    lambda F, g, input, mean, rstd, weight, attrs, mask: _wanted(
+    lambda F, g, input, mean, rstd, weight, attrs, mask: wanted(
         mask, F.layer_norm_grad(g, input, mean, rstd, weight, *attrs)
     )
 )
@@ -159,7 +160,7 @@ def batch_norm_train(
 
 
 batch_norm_train.vjp_joint(
-    lambda F, g_out, input, weight, mean, invstd, eps, mask: _wanted(
+    lambda F, g_out, input, weight, mean, invstd, eps, mask: wanted(
         mask, F.batch_norm_grad(g_out, input, weight, mean, invstd, eps)
     )
 )

@@ -304,6 +304,13 @@ def bernoulli(xp: Any, p: Array, shape: Shape, dtype: dtype_, seed: int, offset:
 bernoulli.vjp(p=lambda g, F: F.mul(g, 0.0))
 
 
+def keep_factors(draws: Any, p: float, kind: Any) -> Any:
+    """Dropout's factors for 32-bit draws: 0 for those below p * 2**32, else 1 / (1 - p)."""
+    out = (draws >= min(ceil(p * 2.0**32), (1 << 32) - 1)).astype(kind)
+    out *= kind(0.0 if p == 1 else 1.0 / (1.0 - p))
+    return out
+
+
 @op(kind="random", dtypes="same")
 def dropout(xp: Any, input: Array, p: float, train: bool, seed: int, offset: int) -> Array:
     """`input` with each element set to 0 with probability p, the others times 1 / (1 - p).
@@ -312,16 +319,10 @@ def dropout(xp: Any, input: Array, p: float, train: bool, seed: int, offset: int
     """
     if not train:
         return input.copy()
-    limit = min(ceil(p * 2.0**32), (1 << 32) - 1)
-    kind = input.dtype.type
-    scale = kind(0.0 if p == 1 else 1.0 / (1.0 - p))
-    flat = input.reshape(-1)
+    flat, kind = input.reshape(-1), input.dtype.type
 
     def make(draws: Any, first: int, last: int) -> Any:
-        out = (draws >= limit)[: last - first].astype(kind)
-        out *= scale
-        out *= flat[first:last]
-        return out
+        return keep_factors(draws[: last - first], p, kind) * flat[first:last]
 
     return _fill(xp, input.shape, input.dtype, (seed, offset), make)
 
