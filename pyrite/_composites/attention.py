@@ -87,9 +87,7 @@ def scaled_dot_product_attention(
             "is_causal=True; leave one out"
         )
     if not 0.0 <= dropout_p <= 1.0:
-        raise RuntimeError(
-            f"dropout probability has to be between 0 and 1, but got {dropout_p}"
-        )
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     query, key, value = _one_batch(query, key, value, enable_gqa)
     if not key.shape[-2]:
         return F.matmul(F.matmul(query, transpose(key, -2, -1)), value)

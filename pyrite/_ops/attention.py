@@ -54,7 +54,8 @@ class _Heads:
         self.batch = tuple(query.shape[:-2])
         self.q, self.k, self.v = (self.flat(x) for x in (query, key, value))
         self.length, self.keys = self.q.shape[1], self.k.shape[1]
-        self.mask = self.owners = None
+        self.mask: Any = None
+        self.owners = [0]
         if mask is not None:
             mask = mask.reshape((1,) * (2 - mask.ndim) + tuple(mask.shape))
             self.owners = _owners(tuple(mask.shape[:-2]), self.batch)
@@ -72,7 +73,7 @@ class _Heads:
         out = xp.matmul(self.q[n, r] * self.scale, xp.swapaxes(self.k[n], 1, 2))
         if self.causal:
             out = xp.where(xp.arange(self.keys) <= xp.arange(r.start, r.stop)[:, None], out, low)
-        if self.mask is not None and self.owners is not None:
+        if self.mask is not None:
             part = self.mask if self.mask.shape[1] == 1 else self.mask[:, r]
             part = part[self.owners[n]]
             out = xp.where(part, out, low) if part.dtype.kind == "b" else out + part
@@ -138,7 +139,7 @@ def attention_grad(
     g, lse = heads.flat(grad), lse.reshape((*heads.q.shape[:2], 1))
     delta = xp.sum(g * heads.flat(output), axis=-1, keepdims=True)
     dq, dk, dv = (xp.zeros(x.shape, dtype=x.dtype) for x in (heads.q, heads.k, heads.v))
-    dm = xp.zeros(heads.mask.shape if mask_wanted else (0,), dtype=query.dtype)
+    dm = xp.zeros(heads.mask.shape if mask_wanted else (*heads.batch, 0), dtype=query.dtype)
     for n, r in heads.blocks():
         weights = xp.exp(heads.scores(n, r) - lse[n, r])
         slopes = xp.matmul(g[n, r], xp.swapaxes(heads.v[n], 1, 2))
@@ -155,7 +156,9 @@ def attention_grad(
         dq[n, r] = xp.matmul(slopes, heads.k[n]) * scale
         dk[n] += xp.matmul(xp.swapaxes(slopes, 1, 2), heads.q[n, r]) * scale
     shaped = [d.reshape(x.shape) for d, x in zip((dq, dk, dv), (query, key, value), strict=True)]
-    return *shaped, dm.reshape(attn_mask.shape) if mask_wanted else dm
+    if attn_mask is not None and mask_wanted:
+        dm = dm.reshape(attn_mask.shape)
+    return *shaped, dm
 
 
 def _add_to_mask(xp: Any, dm: Any, slopes: Any, owners: list[int], r: slice) -> None:

@@ -291,6 +291,17 @@ def _conv(level: VmapLevel, op: Any, values: Values) -> Any:
     return F.add(out, F.reshape(bias, (n, 1, bias.array.shape[1], *(1,) * (out.array.ndim - 3))))
 
 
+def _attention(level: VmapLevel, op: Any, values: Values) -> Any:
+    """The examples' heads side by side; the mask broadcasts in front of its own dimensions."""
+    p, mask = values["dropout_p"], values["attn_mask"]
+    if p and level.randomness == "error":
+        raise RuntimeError(RANDOM)
+    if (p and level.randomness == "same") or values.get("mask_wanted"):
+        return loop(level, op, values)
+    low = _lowered(level, op, values | {"attn_mask": None})
+    return run(op, low | {"attn_mask": aligned(level, mask, rank(values["query"]))})
+
+
 # ---- normalisation, pooling, losses, embedding
 
 
@@ -516,6 +527,7 @@ RULES: dict[str, Rule] = {
     "sum_to_size": _sum_to_size, "roll": _roll,
     "matmul": _matmul, "linear": _linear, "linear_grad_weight": _linear_grad_weight,
     "layer_norm": _layer_norm, "layer_norm_grad": _layer_norm_grad,
+    "attention": _attention, "attention_grad": _attention,
     "cross_entropy_index": _cross_entropy, "embedding": _embedding,
     "embedding_grad": _embedding_grad,
 }  # fmt: skip

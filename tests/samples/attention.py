@@ -31,7 +31,8 @@ def _grad(
 ) -> Any:
     if wanted:
         return gradient_of(lambda q, k, v, m: _plain(q, k, v, m, *rest))(g, q, k, v, m)
-    return *gradient_of(lambda q, k, v: _plain(q, k, v, m, *rest))(g, q, k, v), g.reshape(-1)[:0]
+    none = g[..., 0, :0]
+    return *gradient_of(lambda q, k, v: _plain(q, k, v, m, *rest))(g, q, k, v), none
 
 
 def _row(

@@ -13,17 +13,9 @@ from . import _jit
 from ._registry import KERNELS as KERNELS
 
 FAMILIES = (
-    "pointwise",
-    "reduce",
-    "softmax",
-    "loss",
-    "norm",
-    "pool",
-    "optim",
-    "matmul",
-    "conv",
-    "sparse",
-)
+    "pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul", "conv", "sparse",
+    "attention",
+)  # fmt: skip
 
 if _jit.available():
     for _family in FAMILIES:

@@ -77,8 +77,7 @@ def gemm(function: int, flags: Any, sizes: Any, a: Any, b: Any, out: Any) -> Non
     m, n, depth = sizes
     left = x[k : k + depth, i : i + m].T if flags[0] else x[i : i + m, k : k + depth]
     right = y[j : j + n, d : d + depth].T if flags[1] else y[d : d + depth, j : j + n]
-    panel = z[r : r + m, c : c + n]
-    panel[...] = left @ right + panel if flags[2] else left @ right
+    z[r : r + m, c : c + n] = left @ right + (z[r : r + m, c : c + n] if flags[2] else ZERO)
 
 
 @inline("contract")

@@ -172,10 +172,10 @@ def _power_of_two(typing: Any, n: Any) -> Any:
 
 @intrinsic
 def _gemm(typing: Any, function: Any, flags: Any, sizes: Any, a: Any, b: Any, out: Any) -> Any:
-    """Call a `cblas_?gemm` with 64-bit integers at an address, alpha 1.
+    """Call a `cblas_?gemm` with 64-bit integers at an address, with alpha 1.
 
-    flags: (a transposed, b transposed, add to out); sizes: (m, n, k); a, b, out: (matrix, first
-    row, first column).
+    flags: (a transposed, b transposed, beta 1 instead of 0: add to what is there); sizes:
+    (m, n, k); a, b, out: (matrix, first row, first column).
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -184,9 +184,9 @@ def _gemm(typing: Any, function: Any, flags: Any, sizes: Any, a: Any, b: Any, ou
         )
         kind = context.get_value_type(a[0].dtype)
         spots = [_spot(context, builder, t, p) for t, p in zip((a, b, out), panels)]
-        turned = [builder.select(f, I32(112), I32(111)) for f in flag[:2]]
+        order = [I32(101), *(builder.select(f, I32(112), I32(111)) for f in flag[:2]), *size]
         beta = builder.select(flag[2], kind(1), kind(0))
-        values = [I32(101), *turned, *size, kind(1), *spots[0], *spots[1], beta, *spots[2]]
+        values = [*order, kind(1), *spots[0], *spots[1], beta, *spots[2]]
         shape = ir.FunctionType(ir.VoidType(), [v.type for v in values])
         builder.call(builder.inttoptr(args[0], shape.as_pointer()), values)
         return context.get_dummy_value()

@@ -14,7 +14,7 @@ import numpy as np
 from . import _math as m
 from ._jit import Cube, Matrix, Vector, inline, loop
 from ._registry import F32, F64, Array, kernel
-from .matmul import BOTH, blas
+from .matmul import BOTH, Blas, blas
 
 COLUMNS = 1 << 17  # elements of the columns made at a time
 PARTS = 8
@@ -185,6 +185,7 @@ def to_weight(
 class Plan(NamedTuple):
     """What the loops share: sizes, steps and scratch memory of one convolution."""
 
+    library: Blas
     gemm: int
     double: bool
     planes: Sizes  # of the input
@@ -204,7 +205,7 @@ def plan(
     """None where the loops do not serve: other types, ranks, an empty operand, another BLAS."""
     library, dims = blas(), len(size) - 2
     gemm = None if library is None else library.gemm[kind]
-    if gemm is None or dims not in (1, 2) or 0 in (*size, *output):
+    if library is None or gemm is None or dims not in (1, 2) or 0 in (*size, *output):
         return None
     stride, padding, dilation = (s if dims == 2 else (p, *s) for s, p in zip(steps, (1, 0, 1)))
     kernel = tuple(weight[2:]) if dims == 2 else (1, *weight[2:])
@@ -218,7 +219,7 @@ def plan(
     chunk = -(-size[0] // parts)
     scratch = (0, 0) if single else (-(-size[0] // chunk) * depth, tile * width)
     return Plan(
-        gemm, kind is F64, planes, single, (weight[0], depth),
+        library, gemm, kind is F64, planes, single, (weight[0], depth),
         (groups, *kernel, *stride, *padding, *dilation), (height, width), tile, chunk,
         np.empty(scratch, kind),
     )  # fmt: skip
@@ -255,11 +256,10 @@ def convolution(
     x, flat = as_planes(given[0], p)
     out = np.empty((input.shape[0] * weight.shape[0], p.output[0] * p.output[1]), input.dtype)
     shift = given[2] if bias is not None else np.empty(0, input.dtype)
-    with blas().alone():  # type: ignore[union-attr]
-        forward[p.double](
-            input.shape[0], p.chunk, p.gemm, x, flat, given[1].reshape(p.weight), shift, *p.steps,
-            *p.output, p.tile, p.chunk, p.columns, out,
-        )  # fmt: skip
+    p.library.run(
+        forward[p.double], input.shape[0], p.chunk, p.gemm, x, flat, given[1].reshape(p.weight), shift, *p.steps,
+        *p.output, p.tile, p.chunk, p.columns, out,
+    )  # fmt: skip
     return out.reshape(input.shape[0], weight.shape[0], *sizes)
 
 
@@ -278,11 +278,10 @@ def conv_grad_input(
     out = np.empty(size, grad.dtype)
     x, flat = as_planes(out, p)
     rows = given[0].reshape(grad.shape[0] * grad.shape[1], -1)
-    with blas().alone():  # type: ignore[union-attr]
-        to_input[p.double](
-            size[0], p.chunk, p.gemm, rows, given[1].reshape(p.weight), *p.steps, *p.output,
-            p.tile, p.chunk, p.columns, flat, x,
-        )  # fmt: skip
+    p.library.run(
+        to_input[p.double], size[0], p.chunk, p.gemm, rows, given[1].reshape(p.weight), *p.steps, *p.output,
+        p.tile, p.chunk, p.columns, flat, x,
+    )  # fmt: skip
     return out
 
 
@@ -303,9 +302,8 @@ def conv_grad_weight(
     rows = given[0].reshape(grad.shape[0] * grad.shape[1], -1)
     count = -(-input.shape[0] // p.chunk)
     out = np.empty((count * size[0], p.weight[1]), grad.dtype)
-    with blas().alone():  # type: ignore[union-attr]
-        to_weight[p.double](
-            input.shape[0], p.chunk, p.gemm, rows, x, flat, *p.steps, *p.output, p.tile, p.chunk,
-            p.columns, out, size[0],
-        )  # fmt: skip
+    p.library.run(
+        to_weight[p.double], input.shape[0], p.chunk, p.gemm, rows, x, flat, *p.steps, *p.output, p.tile, p.chunk,
+        p.columns, out, size[0],
+    )  # fmt: skip
     return out.reshape(count, *size).sum(0) if count > 1 else out.reshape(size)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _math as m
-from ._jit import Matrix, Vector, loop
+from ._jit import Loop, Matrix, Vector, loop
 from ._registry import F32, F64, Array, kernel, rows
 
 BOTH = ("float32", "float64")
@@ -62,13 +60,12 @@ class Blas:
         self.set_threads = library.scipy_openblas_set_num_threads64_
         self.get_threads = library.scipy_openblas_get_num_threads64_
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """One thread inside, as many as before after it."""
+    def run(self, loop: Loop, *args: Any) -> None:
+        """Call a loop whose parts call BLAS: at one thread meanwhile."""
         before = self.get_threads()
         self.set_threads(1)
         try:
-            yield
+            loop(*args)
         finally:
             self.set_threads(before)
 
@@ -106,10 +103,8 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
         return NotImplemented
     out, double = np.empty((height, width), a.dtype), a.dtype is F64
     n, run = max(height, width), row_panels if height >= width else column_panels
-    with library.alone():
-        run[double](
-            n, max(PANEL, -(-n // 256) * 16), gemm, left[0], right[0], left[1], right[1], out
-        )
+    panel = max(PANEL, -(-n // 256) * 16)
+    library.run(run[double], n, panel, gemm, left[0], right[0], left[1], right[1], out)
     if bias is not None:
         add_bias[double](height, rows(height, width), np.ascontiguousarray(bias), out)
     return out
