@@ -148,3 +148,104 @@ def test_errors(kind: Any, text: str, shapes: Any, options: dict[str, Any]) -> N
         given = {n: library.zeros(o) if n == "attn_mask" else o for n, o in options.items()}
         with pytest.raises(kind, match=text if library is pyrite else None):
             library.nn.functional.scaled_dot_product_attention(*operands, **given)
+
+
+MASK = np.triu(np.full((5, 5), -np.inf), 1)
+SHORT = np.arange(5) > np.array([[2], [4], [3]])  # padding of a batch of 3
+ENCODERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"norm_first": True, "activation": "gelu"}, {"mask": MASK}),
+    ({"batch_first": True}, {"mask": MASK, "is_causal": True}),
+    ({"batch_first": True, "bias": False}, {"src_key_padding_mask": SHORT}),
+    ({"layer_norm_eps": 0.1}, {"mask": MASK < 0, "src_key_padding_mask": SHORT}),
+]
+
+
+def _copied(theirs: Any, ours: Any) -> None:
+    """torch's weights; names and text form are equal."""
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    assert repr(ours) == repr(theirs)
+    ours.load_state_dict({k: pyrite.from_numpy(v.numpy().copy()) for k, v in state.items()})
+
+
+def _results(layer: Any, library: Any, arrays: list[np.ndarray], masks: dict[str, Any]) -> Any:
+    inputs = [library.from_numpy(a).double().requires_grad_() for a in arrays]
+    wrapped = {n: library.from_numpy(m) if isinstance(m, np.ndarray) else m
+               for n, m in masks.items()}  # fmt: skip
+    out = layer(*inputs, **wrapped)
+    (out * out.cos()).sum().backward()
+    return [out, *[t.grad for t in (*inputs, *layer.parameters())]]
+
+
+def _same(ours: Any, theirs: Any, arrays: list[np.ndarray], masks: dict[str, Any]) -> None:
+    _copied(theirs, ours)
+    got, want = _results(ours, pyrite, arrays, masks), _results(theirs, torch, arrays, masks)
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a.detach(), b.detach(), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("options", "masks"), ENCODERS)
+def test_encoder_equals_torch(options: Any, masks: Any, training: bool) -> None:
+    layers = []
+    for nn in (pyrite.nn, torch.nn):
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, **options)
+        layers.append(nn.TransformerEncoder(layer, 2, nn.LayerNorm(8)).double().train(training))
+    shape = (3, 5, 8) if options.get("batch_first") else (5, 3, 8)
+    _same(*layers, [X(*shape)], masks)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("options", [
+    {}, {"norm_first": True, "batch_first": True}, {"bias": False, "activation": "gelu"},
+])  # fmt: skip
+def test_encoder_and_decoder_equal_torch(options: Any, batch: bool) -> None:
+    layers = [nn.Transformer(8, 2, 1, 2, 12, 0.0, **options).double()
+              for nn in (pyrite.nn, torch.nn)]  # fmt: skip
+    masks: dict[str, Any] = {"tgt_mask": MASK, "tgt_is_causal": True, "memory_mask": MASK[:, :4]}
+    shapes: list[tuple[int, ...]] = [(4, 8), (5, 8)]
+    if batch:
+        masks |= {"src_key_padding_mask": SHORT[:, :4], "tgt_key_padding_mask": SHORT}
+        first = options.get("batch_first")
+        shapes = [(3, n, 8) if first else (n, 3, 8) for n in (4, 5)]
+        masks |= {"tgt_mask": MASK < 0}
+    _same(*layers, [X(*s) for s in shapes], masks)
+
+
+def test_transformer_starts_as_torch_does_and_tells_what_does_not_fit() -> None:
+    nn, made = pyrite.nn, pyrite.nn.Transformer.generate_square_subsequent_mask(4)
+    np.testing.assert_array_equal(made, MASK[:4, :4].astype("float32"))
+    model = nn.Transformer(16, 2, 1, 1, 32)
+    spread = model.encoder.layers[0].linear1.weight.std().item()
+    assert spread == pytest.approx((2 / 48) ** 0.5, rel=0.15)
+    with pytest.raises(RuntimeError, match="batch number"):
+        model(pyrite.zeros(4, 2, 16), pyrite.zeros(4, 3, 16))
+    with pytest.raises(RuntimeError, match="d_model 16, got 8"):
+        model(pyrite.zeros(4, 2, 8), pyrite.zeros(4, 2, 16))
+    with pytest.raises(RuntimeError, match="relu/gelu"):
+        nn.TransformerEncoderLayer(8, 2, activation="tanh")
+
+
+def test_the_causal_hint_spares_the_mask() -> None:
+    layer = pyrite.nn.MultiheadAttention(8, 2).eval()
+    x, mask = pyrite.from_numpy(X(5, 1, 8)), pyrite.from_numpy(MASK.astype("float32"))
+    plain = layer(x, x, x, attn_mask=mask, need_weights=False)[0]
+    hinted = layer(x, x, x, attn_mask=mask, need_weights=False, is_causal=True)[0]
+    shown, weights = layer(x, x, x, attn_mask=mask, is_causal=True)
+    for other in (hinted, shown):
+        np.testing.assert_allclose(other.detach(), plain.detach(), rtol=1e-5, atol=1e-6)
+    assert weights.triu(1).count_nonzero() == 0
+
+
+def test_switches_of_attention() -> None:
+    from pyrite.nn.attention import SDPBackend, sdpa_kernel
+
+    x = pyrite.from_numpy(X(2, 3, 4))
+    with sdpa_kernel([SDPBackend.MATH, SDPBackend.FLASH_ATTENTION]):
+        inside = F.scaled_dot_product_attention(x, x, x)
+    assert inside.equal(F.scaled_dot_product_attention(x, x, x))
+    with pytest.raises(AssertionError, match="SDPBackend"), sdpa_kernel("math"):  # type: ignore[arg-type]
+        pass

@@ -171,11 +171,13 @@ def _check_widths(
 
 
 def _attended(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float, need_weights: bool
-) -> tuple[Tensor, Tensor | None]:
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float, need_weights: bool,
+    is_causal: bool,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """The heads' results, and the weights where they are asked for."""
     if not need_weights:
-        return scaled_dot_product_attention(q, k, v, mask, dropout_p), None
+        mask = None if is_causal else mask
+        return scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal), None
     scores = F.matmul(F.mul(q, sqrt(1 / q.shape[-1])), transpose(k, -2, -1))
     weights = F.softmax(scores if mask is None else F.add(scores, mask), -1)
     weights = dropout(weights, dropout_p) if dropout_p else weights
@@ -289,7 +291,9 @@ def multi_head_attention_forward(
         k, v = _lengthened(k, row_k), _lengthened(v, row_v)
         mask, padding = (m if m is None else F.constant_pad_nd(m, (0, 1)) for m in (mask, padding))
     joined = _joined_mask(mask, padding, batch, num_heads, (length, k.shape[2]))
-    out, shown = _attended(q, k, v, joined, dropout_p if training else 0.0, need_weights)
+    causal = is_causal and key_padding_mask is None and not more
+    dropout_p = dropout_p if training else 0.0
+    out, shown = _attended(q, k, v, joined, dropout_p, need_weights, causal)
     out = F.reshape(F.permute(out, (2, 0, 1, 3)), (length * batch, width))
     out = F.linear(out, out_proj_weight, out_proj_bias)
     out = F.reshape(out, (*query.shape[:-1], out.shape[1]))

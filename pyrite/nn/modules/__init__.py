@@ -21,13 +21,18 @@ from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from .sparse import Embedding, EmbeddingBag
+from .transformer import (
+    Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
+    TransformerEncoderLayer,
+)  # fmt: skip
 
 __all__ = [  # noqa: PLE0604
     "AdaptiveLogSoftmaxWithLoss", "Bilinear", "CosineSimilarity", "Embedding", "EmbeddingBag",
     "Flatten", "GRU", "GRUCell", "GroupNorm", "Identity", "LSTM", "LSTMCell", "LayerNorm", "Linear",
     "LocalResponseNorm", "Module", "ModuleDict", "ModuleList", "MultiheadAttention",
     "PairwiseDistance", "ParameterDict", "ParameterList", "RMSNorm", "RNN", "RNNBase", "RNNCell",
-    "RNNCellBase", "Sequential", "Unflatten",
+    "RNNCellBase", "Sequential", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
+    "TransformerEncoder", "TransformerEncoderLayer", "Unflatten",
     *activation.__all__, *batchnorm.__all__, *conv.__all__, *dropout.__all__, *image.__all__,
     *loss.__all__, *padding.__all__, *pooling.__all__,
 ]  # fmt: skip
