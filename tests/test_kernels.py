@@ -156,6 +156,7 @@ CASES["linear_grad_weight"] = [(normal(3, 50, 70), normal(3, 50, 100))]
 _packed = normal(2, 290, 3 * 3 * 8).reshape(2, 290, 9, 8).transpose(0, 2, 1, 3)
 _holes = RNG.random((290, 270)) > 0.5
 _holes[5] = False
+CASES["dropout"] = [(normal(n), p, True, 7, 1 << 40) for n in (1025, 40_003) for p in (0.3, 1.0)]
 for _q, _k, _v, _mask, _causal in [
     (normal(2, 3, 70, 16), normal(2, 3, 90, 16), normal(2, 3, 90, 24), None, False),
     (_packed[:, :3], _packed[:, 3:6], _packed[:, 6:], None, True),
@@ -164,7 +165,7 @@ for _q, _k, _v, _mask, _causal in [
      np.where(_holes[:2, None, None], np.float32(0.3), np.float32(-np.inf)), False),
     (normal(290, 8), normal(270, 8), normal(270, 8), normal(270), True),
 ]:  # fmt: skip
-    _rest = (0.0, _causal, 0.3, 0, 0)
+    _rest = (0.4 * _causal, _causal, 0.3, (1 << 63) + 5, 3)
     CASES.setdefault("attention", []).append((_q, _k, _v, _mask, *_rest))
     with np.errstate(divide="ignore"):
         _y, _lse = TABLE["attention"].generic(np, _q, _k, _v, _mask, *_rest)
@@ -191,7 +192,17 @@ UPDATES: dict[str, list[tuple[Any, ...]]] = {
     "rmsprop_step": [(0.01, 0.99, 1e-8, decay, 0, False, False) for decay in (0, 0.1)],
 }  # fmt: skip
 STATES = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3}
-EXACT = {"max_pool2d", "max_pool2d_with_indices", "argmax", "amax", "amin", "where", "relu", "neg"}
+EXACT = {
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "argmax",
+    "amax",
+    "amin",
+    "where",
+    "relu",
+    "neg",
+    "dropout",
+}
 EVERY = [(name, i) for name in CASES for i in range(len(CASES[name]))]
 
 

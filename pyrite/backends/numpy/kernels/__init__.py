@@ -14,7 +14,7 @@ from ._registry import KERNELS as KERNELS
 
 FAMILIES = (
     "pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul", "conv", "sparse",
-    "attention",
+    "random", "attention",
 )  # fmt: skip
 
 if _jit.available():

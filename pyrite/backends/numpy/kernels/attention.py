@@ -18,6 +18,8 @@ from ._jit import Ints, Matrix, Table, Vector, inline, loop
 from ._math import INF, ONE, ZERO
 from ._registry import F32, I64, Array, kernel
 from .matmul import blas
+from .random import call, factors
+from .random import scale as kept_scale
 
 QUERIES, KEYS = 128, 256  # a block's weights: 128 KB
 SLOTS = 32  # parts that run at the same time, each with a buffer of its own
@@ -50,14 +52,27 @@ def scale_row(row: Any, seen: int, scale: Any, mask: Any, at: int, k0: int) -> N
             row[j] = row[j] * scale + added[k0 + j]
 
 
+@inline("contract")
+def thin_row(row: Any, first: int, draws: Any, scale: Any, buffer: Any) -> None:
+    """Dropout of weights whose first has word `first` of the stream; nothing at scale -1."""
+    if scale < ZERO:
+        return
+    skip, size = first % 4, row.size
+    factors(buffer[: (skip + size + 3) // 4 * 4], first - skip, draws, scale)
+    for j in range(size):
+        row[j] *= buffer[skip + j]
+
+
 @loop("contract", "reassoc")
 def attention_blocks(
     gemm: int, q: Matrix, k: Matrix, v: Matrix, mask: Matrix, out: Matrix, lse: Vector,
-    places: Table, owners: Ints, sizes: Ints, scale: float, scores: Matrix, sums: Matrix,
+    places: Table, owners: Ints, sizes: Ints, scale: float, draws: Ints, kept: float,
+    scores: Matrix, sums: Matrix, buffers: Matrix,
     lo: int, hi: int,
 ) -> None:  # fmt: skip
     heads, length, keys, width, _, step, wide, count, slots = sizes
     blocks, factor = (length + QUERIES - 1) // QUERIES, np.float32(scale)
+    thinned = np.float32(kept)
     for slot in range(lo, hi):
         base = slot * QUERIES
         for t in range(slot, count * blocks, slots):
@@ -92,6 +107,8 @@ def attention_blocks(
                         total += e
                     for j in range(seen, size):
                         row[j] = ZERO
+                    first = (n * length + i0 + i) * keys + k0
+                    thin_row(row[:seen], first, draws, thinned, buffers[slot])
                     if seen:
                         shrink = m.exp(before - top)
                         sums[0, r], sums[1, r] = top, sums[1, r] * shrink + total
@@ -114,10 +131,10 @@ def attention_blocks(
 def attention_grad_parts(
     gemm: int, g: Matrix, q: Matrix, k: Matrix, v: Matrix, mask: Matrix, out: Matrix, lse: Vector,
     dq: Matrix, dk: Matrix, dv: Matrix, places: Table, owners: Ints, sizes: Ints, scale: float,
-    scores: Matrix, slopes: Matrix, lo: int, hi: int,
+    draws: Ints, kept: float, scores: Matrix, slopes: Matrix, buffers: Matrix, lo: int, hi: int,
 ) -> None:  # fmt: skip
     heads, length, keys, width, _, step, wide, count, slots, parts = sizes
-    factor = np.float32(scale)
+    factor, thinned = np.float32(scale), np.float32(kept)
     for slot in range(lo, hi):
         base = slot * QUERIES
         weights, tilts = (scores, base, 0), (slopes, base, 0)
@@ -150,10 +167,15 @@ def attention_grad_parts(
                         one, two = g[gr + i0 + i], out[fr + i0 + i]
                         for j in range(wide):
                             delta += one[gc + j] * two[fc + j]
+                        first = (n * length + i0 + i) * keys + k0
+                        thin_row(slope[:seen], first, draws, thinned, buffers[slot])
                         for j in range(seen):
                             p = m.exp(row[j] - level)
                             row[j] = p
                             slope[j] = p * (slope[j] - delta) * factor
+                        if thinned >= ZERO:
+                            for j in range(seen):
+                                row[j] *= buffers[slot, first % 4 + j]
                         for j in range(seen, size):
                             row[j], slope[j] = ZERO, ZERO
                     back = (True, False, True)
@@ -214,6 +236,15 @@ def _scratch(slots: int) -> Array:
     return np.empty((slots * QUERIES, KEYS), F32)
 
 
+def _buffers(slots: int) -> Array:
+    """Dropout's factors for a row of a block, from a multiple of 4 on."""
+    return np.empty((slots, KEYS + 8), F32)
+
+
+def _dropout(p: float, seed: int, offset: int) -> tuple[Array, float]:
+    return call(p, seed, offset), kept_scale(p) if p else -1.0
+
+
 def _fits(*arrays: Array) -> bool:
     return blas() is not None and all(a.dtype is F32 and a.size for a in arrays)
 
@@ -225,7 +256,7 @@ def attention(
 ) -> Any:  # fmt: skip
     library, batch = blas(), query.shape[:-2]
     masks = _mask(attn_mask, batch, key.shape[-2])
-    if library is None or dropout_p or masks is None or not _fits(query, key, value):
+    if library is None or masks is None or not _fits(query, key, value):
         return NotImplemented
     shape = (*query.shape[:-1], value.shape[-1])
     out = _new(query) if shape == query.shape else np.empty(shape, F32)
@@ -238,8 +269,8 @@ def attention(
     lse = np.empty((*batch, length), F32)
     library.run(
         attention_blocks, slots, 1, library.gemm[F32], q, k, v, mask, o, lse.reshape(-1),
-        np.array(places), owners, np.array(sizes), scale, _scratch(slots),
-        np.empty((2, slots * QUERIES), F32),
+        np.array(places), owners, np.array(sizes), scale, *_dropout(dropout_p, seed, offset),
+        _scratch(slots), np.empty((2, slots * QUERIES), F32), _buffers(slots),
     )  # fmt: skip
     return out, lse
 
@@ -253,7 +284,7 @@ def attention_grad(
     library, batch = blas(), query.shape[:-2]
     masks = _mask(attn_mask, batch, key.shape[-2])
     given = (grad, query, key, value, output)
-    if library is None or dropout_p or mask_wanted or masks is None or not _fits(*given, lse):
+    if library is None or mask_wanted or masks is None or not _fits(*given, lse):
         return NotImplemented
     (length, width), (keys, wide), count = query.shape[-2:], value.shape[-2:], prod(batch)
     parts = max(1, min(16 // count, -(-length // QUERIES)))
@@ -273,7 +304,8 @@ def attention_grad(
     library.run(
         attention_grad_parts, slots, 1, library.gemm[F32], g, q, k, v, mask, o,
         np.ascontiguousarray(lse).reshape(-1), tq, tk, tv, np.array(places), owners,
-        np.array(sizes), scale, _scratch(slots), _scratch(slots),
+        np.array(sizes), scale, *_dropout(dropout_p, seed, offset), _scratch(slots),
+        _scratch(slots), _buffers(slots),
     )  # fmt: skip
     if parts > 1:
         dk, dv = dk.sum(0), dv.sum(0)
