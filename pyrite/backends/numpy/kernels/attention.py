@@ -52,15 +52,16 @@ def scale_row(row: Any, seen: int, scale: Any, mask: Any, at: int, k0: int) -> N
             row[j] = row[j] * scale + added[k0 + j]
 
 
-@inline("contract")
-def thin_row(row: Any, first: int, draws: Any, scale: Any, buffer: Any) -> None:
-    """Dropout of weights whose first has word `first` of the stream; nothing at scale -1."""
-    if scale < ZERO:
-        return
-    skip, size = first % 4, row.size
-    factors(buffer[: (skip + size + 3) // 4 * 4], first - skip, draws, scale)
-    for j in range(size):
-        row[j] *= buffer[skip + j]
+@inline()
+def thin_block(
+    block: Any, rows: int, size: int, first: int, keys: int, draws: Any, kept: Any, buffer: Any
+) -> None:
+    """Dropout of a block of weights, whose rows begin at word `first` and each `keys` later."""
+    for i in range(rows):
+        row, skip = block[i], (first + i * keys) % 4
+        factors(buffer[: (skip + size + 3) // 4 * 4], first + i * keys - skip, draws, kept)
+        for j in range(size):
+            row[j] *= buffer[skip + j]
 
 
 @loop("contract", "reassoc")
@@ -107,8 +108,6 @@ def attention_blocks(
                         total += e
                     for j in range(seen, size):
                         row[j] = ZERO
-                    first = (n * length + i0 + i) * keys + k0
-                    thin_row(row[:seen], first, draws, thinned, buffers[slot])
                     if seen:
                         shrink = m.exp(before - top)
                         sums[0, r], sums[1, r] = top, sums[1, r] * shrink + total
@@ -116,6 +115,10 @@ def attention_blocks(
                             target = out[into + i, oc : oc + wide]
                             for j in range(target.size):
                                 target[j] *= shrink
+                if thinned >= ZERO:
+                    first = (n * length + i0) * keys + k0
+                    thin_block(scores[base:], rows, size, first, keys, draws, thinned,
+                               buffers[slot])  # fmt: skip
                 m.gemm(gemm, (False, False, k0 > 0), (rows, wide, size), (scores, base, 0),
                        (v, vr + k0, vc), (out, into, oc))  # fmt: skip
             for i in range(rows):
@@ -158,6 +161,10 @@ def attention_grad_parts(
                     turned = (False, True, False)
                     m.gemm(gemm, turned, (rows, size, width), queries, (k, kr + k0, kc), weights)
                     m.gemm(gemm, turned, (rows, size, wide), cotangents, (v, vr + k0, vc), tilts)
+                    first = (n * length + i0) * keys + k0
+                    if thinned >= ZERO:
+                        thin_block(slopes[base:], rows, size, first, keys, draws, thinned,
+                                   buffers[slot])  # fmt: skip
                     for i in range(rows):
                         row, slope = scores[base + i], slopes[base + i]
                         seen = seen_keys(sizes, i0 + i, k0, size)
@@ -167,17 +174,15 @@ def attention_grad_parts(
                         one, two = g[gr + i0 + i], out[fr + i0 + i]
                         for j in range(wide):
                             delta += one[gc + j] * two[fc + j]
-                        first = (n * length + i0 + i) * keys + k0
-                        thin_row(slope[:seen], first, draws, thinned, buffers[slot])
                         for j in range(seen):
                             p = m.exp(row[j] - level)
                             row[j] = p
                             slope[j] = p * (slope[j] - delta) * factor
-                        if thinned >= ZERO:
-                            for j in range(seen):
-                                row[j] *= buffers[slot, first % 4 + j]
                         for j in range(seen, size):
                             row[j], slope[j] = ZERO, ZERO
+                    if thinned >= ZERO:
+                        thin_block(scores[base:], rows, size, first, keys, draws, thinned,
+                                   buffers[slot])  # fmt: skip
                     back = (True, False, True)
                     m.gemm(gemm, back, (size, wide, rows), weights, cotangents, (dv, dvr + k0, dvc))
                     m.gemm(gemm, back, (size, width, rows), tilts, queries, (dk, dkr + k0, dkc))
