@@ -257,8 +257,8 @@ def convolution(
     out = np.empty((input.shape[0] * weight.shape[0], p.output[0] * p.output[1]), input.dtype)
     shift = given[2] if bias is not None else np.empty(0, input.dtype)
     p.library.run(
-        forward[p.double], input.shape[0], p.chunk, p.gemm, x, flat, given[1].reshape(p.weight), shift, *p.steps,
-        *p.output, p.tile, p.chunk, p.columns, out,
+        forward[p.double], input.shape[0], p.chunk, p.gemm, x, flat, given[1].reshape(p.weight),
+        shift, *p.steps, *p.output, p.tile, p.chunk, p.columns, out,
     )  # fmt: skip
     return out.reshape(input.shape[0], weight.shape[0], *sizes)
 
@@ -279,8 +279,8 @@ def conv_grad_input(
     x, flat = as_planes(out, p)
     rows = given[0].reshape(grad.shape[0] * grad.shape[1], -1)
     p.library.run(
-        to_input[p.double], size[0], p.chunk, p.gemm, rows, given[1].reshape(p.weight), *p.steps, *p.output,
-        p.tile, p.chunk, p.columns, flat, x,
+        to_input[p.double], size[0], p.chunk, p.gemm, rows, given[1].reshape(p.weight), *p.steps,
+        *p.output, p.tile, p.chunk, p.columns, flat, x,
     )  # fmt: skip
     return out
 
@@ -303,7 +303,7 @@ def conv_grad_weight(
     count = -(-input.shape[0] // p.chunk)
     out = np.empty((count * size[0], p.weight[1]), grad.dtype)
     p.library.run(
-        to_weight[p.double], input.shape[0], p.chunk, p.gemm, rows, x, flat, *p.steps, *p.output, p.tile, p.chunk,
-        p.columns, out, size[0],
+        to_weight[p.double], input.shape[0], p.chunk, p.gemm, rows, x, flat, *p.steps, *p.output,
+        p.tile, p.chunk, p.columns, out, size[0],
     )  # fmt: skip
     return out.reshape(count, *size).sum(0) if count > 1 else out.reshape(size)
