@@ -68,7 +68,7 @@ _exports.build()
 globals().update(TYPES["cpu"])
 importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
-    "accelerator", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft", "func",
+    "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft", "func",
     "jit", "library", "linalg", "masked", "nn", "optim", "random", "return_types", "safetensors",
     "serialization", "signal", "sparse", "special", "testing", "utils", "version", "vision",
 ))  # fmt: skip
@@ -79,6 +79,11 @@ _FROM = {
     "vmap": "func", "set_num_threads": "backends", "get_num_threads": "backends",
     "UntypedStorage": "_composites.storage",
     **dict.fromkeys(_settings.__all__, "backends._settings"),
+    **dict.fromkeys((
+        "autocast", "is_autocast_enabled", "set_autocast_enabled", "get_autocast_dtype",
+        "set_autocast_dtype", "is_autocast_cache_enabled", "set_autocast_cache_enabled",
+        "autocast_increment_nesting", "autocast_decrement_nesting", "clear_autocast_cache",
+    ), "amp.autocast_mode"),
 }  # fmt: skip
 
 

@@ -30,10 +30,10 @@ FLOORS = (
     "_ops",
     "_tensor _storage _inplace autograd _repr _graph",
     (
-        "_composites _exports linalg fft signal special random sparse cuda func distributions "
-        "cpu library serialization safetensors _archive _pickle _torch_names _numpy masked"
+        "_composites _exports linalg fft signal special random sparse func distributions "
+        "library serialization safetensors _archive _pickle _torch_names _numpy masked"
     ),
-    "nn optim data amp jit compiler onnx profiler distributed testing",
+    "nn optim data amp cpu cuda jit compiler onnx profiler distributed testing",
     "__init__ vision text audio metrics train viz lint utils _port __main__ accelerator version",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+
+from .._ops.mixed import policies
+from ..autograd import modes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,13 +37,30 @@ def composite(
     public: str = "fm", aliases: Iterable[str] = (), out: bool = False, name: str | None = None
 ) -> Callable[[Function], Function]:
     """Register a composite: `public` as in `@op`; `out=True` gives the function `out=`."""
+    aliases = tuple(aliases)
 
     def define(function: Function) -> Function:
         own = function.__name__
         key = name or (own if own.startswith("__") else own.rstrip("_"))
         if (key, public) in COMPOSITES:
             raise ValueError(f"composite {key!r} is defined twice")
-        COMPOSITES[key, public] = Composite(key, function, public, tuple(aliases), out)
+        if (autocast := policies(key, aliases)) is not None:
+            function = _mixed(function, autocast)
+        COMPOSITES[key, public] = Composite(key, function, public, aliases, out)
         return function
 
     return define
+
+
+def _mixed(function: Function, autocast: dict[str, str]) -> Function:
+    """A function on torch's lists for mixed precision: it is cast as a whole, not op by op."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if modes.state.mode >= modes.INTERCEPT:
+            for interceptor in modes.state.stack:
+                if (cast := getattr(interceptor, "composite", None)) is not None:
+                    return cast(function, autocast, args, kwargs)
+        return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]

@@ -16,10 +16,11 @@ from .shape import contiguous, expand, reshape
 
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Each channel times its weight, plus its bias."""
+    """Each channel times its weight, plus its bias; in the dtype of `x`."""
     shape = (-1, *[1] * (x.ndim - 2))
-    x = x if weight is None else F.mul(x, F.reshape(weight, shape))
-    return x if bias is None else F.add(x, F.reshape(F.bias_of(bias, x), shape))
+    out = x if weight is None else F.mul(x, F.reshape(weight, shape))
+    out = out if bias is None else F.add(out, F.reshape(F.bias_of(bias, out), shape))
+    return out if out.dtype is x.dtype else F.cast(out, x.dtype)
 
 
 def _channels(name: str, input: Tensor, **vectors: Tensor | None) -> None:
@@ -67,8 +68,7 @@ def _normalized_by(
     scale = F.rsqrt(F.add(var, eps))
     scale = scale if weight is None else F.mul(scale, weight)
     shift = F.neg(F.mul(mean, scale))
-    out = _affine(input, scale, shift if bias is None else F.add(shift, bias))
-    return out if out.dtype is input.dtype else F.cast(out, input.dtype)
+    return _affine(input, scale, shift if bias is None else F.add(shift, bias))
 
 
 @composite(public="n")
@@ -180,8 +180,8 @@ def rms_norm(
     dims = tuple(range(-len(shape), 0))
     mean = F.mean(F.mul(x, x), dims, True)
     x = F.mul(x, F.rsqrt(F.add(mean, finfo(x.dtype).eps if eps is None else eps)))
-    x = F.cast(x, input.dtype) if half else x
-    return x if weight is None else F.mul(x, weight)
+    x = x if weight is None else F.mul(x, weight)
+    return F.cast(x, input.dtype) if half else x
 
 
 @composite(public="fn")

@@ -84,7 +84,7 @@ def _elu_vjp(F: Any, g: Any, input: Any, alpha: float, scale: float, input_scale
 elu.vjp(input=_elu_vjp)
 
 
-@op(kind="pointwise", dtypes="float", onnx="Softplus", autocast="float32", public="")
+@op(kind="pointwise", dtypes="float", onnx="Softplus", public="")
 def softplus(xp: Any, input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """`log(1 + exp(beta * input)) / beta`, and `input` where `beta * input > threshold`."""
     scaled = input * beta

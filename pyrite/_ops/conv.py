@@ -94,7 +94,7 @@ def _add_windows(out: Any, columns: Any, kernel: Sizes, stride: Sizes, dilation:
         out[place] += columns[:, :, i]
 
 
-@op(kind="conv", public="", onnx="Conv", autocast="lower")
+@op(kind="conv", public="", onnx="Conv")
 def convolution(
     xp: Any, input: Array, weight: Array, bias: Array | None, stride: Sizes, padding: Sizes,
     dilation: Sizes, groups: int,
@@ -124,7 +124,7 @@ convolution.vjp(
 )
 
 
-@op(kind="conv", public="", autocast="lower")
+@op(kind="conv", public="")
 def conv_grad_input(
     xp: Any, grad: Array, weight: Array, size: Sizes, stride: Sizes, padding: Sizes,
     dilation: Sizes, groups: int,
@@ -160,7 +160,7 @@ conv_grad_input.vjp(
 )
 
 
-@op(kind="conv", public="", autocast="lower")
+@op(kind="conv", public="")
 def conv_grad_weight(
     xp: Any, grad: Array, input: Array, size: Sizes, stride: Sizes, padding: Sizes,
     dilation: Sizes, groups: int,

@@ -17,7 +17,7 @@ def _size(array: Any) -> str:
     return "x".join(map(str, array.shape))
 
 
-@op(kind="matmul", onnx="MatMul", autocast="lower", aliases=("linalg.matmul",))
+@op(kind="matmul", onnx="MatMul", aliases=("linalg.matmul",))
 def matmul(xp: Any, input: Array, other: Array) -> Array:
     """Matrix product of the last two dimensions; those before them are batch and broadcast.
 
@@ -70,7 +70,7 @@ def _matmul_other(F: Any, g: Any, input: Any, other_shape: tuple[int, ...]) -> A
 matmul.vjp(input=_matmul_input, other=_matmul_other)
 
 
-@op(kind="matmul", onnx="Gemm", autocast="lower", public="n")
+@op(kind="matmul", onnx="Gemm", public="n")
 def linear(xp: Any, input: Array, weight: Array, bias: Array | None = None) -> Array:
     """`input @ weight.T + bias`: (..., in) by (out, in) gives (..., out).
 

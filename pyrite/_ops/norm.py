@@ -111,7 +111,7 @@ def wanted(mask: tuple[bool, ...], grads: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([g if m else None for m, g in zip(mask, grads, strict=True)])
 
 
-@op(public="", outputs=("out", "_mean", "_rstd"), onnx="LayerNormalization", autocast="float32")
+@op(public="", outputs=("out", "_mean", "_rstd"), onnx="LayerNormalization")
 def layer_norm(
     xp: Any, input: Array, normalized_shape: Sizes, weight: Array | None, bias: Array | None,
     eps: float,
@@ -150,7 +150,7 @@ def _layer_norm_second(
 layer_norm_grad.vjp_joint(_layer_norm_second)
 
 
-@op(public="", outputs=("out", "~mean", "~invstd"), autocast="float32")
+@op(public="", outputs=("out", "~mean", "~invstd"))
 def batch_norm_train(
     xp: Any, input: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:

@@ -268,3 +268,31 @@ def rprop_step(
         prev[...] = g
 
     _each(rule, params, grads, prevs, step_sizes)
+
+
+@op(kind="update", outputs=("grads", "found_inf"), public="")
+def unscale_grads(xp: Any, grads: Arrays, found_inf: Array, inv_scale: Array) -> None:
+    """Multiply gradients by `inv_scale` (0-d); `found_inf` (0-d) becomes 1 if one is not finite."""
+
+    def rule(g: Array) -> None:
+        xp.maximum(found_inf, xp.logical_not(xp.isfinite(g)).any(), out=found_inf)
+        g *= inv_scale
+
+    _each(rule, grads)
+
+
+@op(kind="update", outputs=("scale", "growth_tracker"), public="")
+def update_scale(
+    xp: Any, scale: Array, growth_tracker: Array, found_inf: Array, growth_factor: float,
+    backoff_factor: float, growth_interval: int,
+) -> None:  # fmt: skip
+    """Loss scaling (0-d arrays): smaller after an overflow, larger after `growth_interval` steps.
+
+    A scale that would become infinite stays.
+    """
+    bad, run = found_inf != 0, growth_tracker + 1
+    grown = scale * growth_factor
+    due = run >= growth_interval
+    larger = xp.where(xp.logical_and(due, xp.isfinite(grown)), grown, scale)
+    scale[...] = xp.where(bad, scale * backoff_factor, larger)
+    growth_tracker[...] = xp.where(xp.logical_or(bad, due), 0, run)

@@ -11,9 +11,8 @@ from functools import partial
 from typing import Any
 
 from .table import Array, floating, op, row
-from .table import precise as precise_real
 
-analytic, precise = (partial(f, complex="holomorphic") for f in (floating, precise_real))
+analytic = partial(floating, complex="holomorphic")
 _POSITIVE, _INSIDE, _NOT_ZERO = [(0.01, None)], [(-0.9, 0.9)], [(None, None), (0.1, None)]
 
 
@@ -177,7 +176,7 @@ def fine(function: Any, input: Any) -> Any:
 
 
 @op(
-    kind="pointwise", complex="holomorphic", onnx="Pow", autocast="float32",
+    kind="pointwise", complex="holomorphic", onnx="Pow",
     domain=[(0.1, None), (None, None)],
 )  # fmt: skip
 def pow(xp: Any, input: Array, exponent: Array) -> Array:
@@ -244,9 +243,9 @@ pow.vjp(input=_pow_input, exponent=_pow_exponent)
 # fmt: off
 analytic("sqrt", "The square root; NaN below 0.", lambda xp, input: xp.sqrt(input),
     lambda g, out: g / (out * 2.0), onnx="Sqrt", domain=_POSITIVE)
-precise("rsqrt", "`1 / sqrt(input)`.", lambda xp, input: 1.0 / xp.sqrt(input),
+analytic("rsqrt", "`1 / sqrt(input)`.", lambda xp, input: 1.0 / xp.sqrt(input),
     lambda g, out: g * (out * out * out * -0.5), domain=_POSITIVE)
-precise("reciprocal", "`1 / input`.", lambda xp, input: xp.true_divide(1.0, input),
+analytic("reciprocal", "`1 / input`.", lambda xp, input: xp.true_divide(1.0, input),
     lambda g, out: -(g * (out * out)), onnx="Reciprocal")
 floating("hypot", "`sqrt(input**2 + other**2)` without overflow.",
     lambda xp, input, other: xp.hypot(input, other),
@@ -269,19 +268,19 @@ def log_add_exp(xp: Any, input: Any, other: Any) -> Any:
 
 # fmt: off
 
-precise("exp", "Powers of e: `e ** input`.", lambda xp, input: xp.exp(input),
+analytic("exp", "Powers of e: `e ** input`.", lambda xp, input: xp.exp(input),
     lambda g, out: g * out, onnx="Exp")
 analytic("exp2", "2 to the power of each element.", lambda xp, input: fine(xp.exp2, input),
     lambda g, out: g * (out * math.log(2)), aliases=("special.exp2",))
-precise("expm1", "`exp(input) - 1`, exact near 0.", lambda xp, input: fine(xp.expm1, input),
+analytic("expm1", "`exp(input) - 1`, exact near 0.", lambda xp, input: fine(xp.expm1, input),
     lambda g, out: g * (out + 1.0), aliases=("special.expm1",))
-precise("log", "The natural logarithm.", lambda xp, input: xp.log(input),
+analytic("log", "The natural logarithm.", lambda xp, input: xp.log(input),
     lambda g, input: g / input, onnx="Log", domain=_POSITIVE)
-precise("log2", "The logarithm to base 2.", lambda xp, input: fine(xp.log2, input),
+analytic("log2", "The logarithm to base 2.", lambda xp, input: fine(xp.log2, input),
     lambda g, input: g / (input * math.log(2)), domain=_POSITIVE)
-precise("log10", "The logarithm to base 10.", lambda xp, input: fine(xp.log10, input),
+analytic("log10", "The logarithm to base 10.", lambda xp, input: fine(xp.log10, input),
     lambda g, input: g / (input * math.log(10)), domain=_POSITIVE)
-precise("log1p", "`log(1 + input)`, exact near 0.", lambda xp, input: fine(xp.log1p, input),
+analytic("log1p", "`log(1 + input)`, exact near 0.", lambda xp, input: fine(xp.log1p, input),
     lambda g, input: g / (input + 1.0), domain=[(-0.9, None)], aliases=("special.log1p",))
 analytic("logaddexp", "`log(exp(input) + exp(other))` without overflow.",
     lambda xp, input, other: log_add_exp(xp, input, other),
@@ -346,7 +345,7 @@ analytic("sin", "The sine of each element (radians).", lambda xp, input: xp.sin(
     lambda F, g, input: g * F.cos(input), onnx="Sin")
 analytic("cos", "The cosine of each element (radians).", lambda xp, input: xp.cos(input),
     lambda F, g, input: -(g * F.sin(input)), onnx="Cos")
-precise("tan", "The tangent of each element (radians).", lambda xp, input: xp.tan(input),
+analytic("tan", "The tangent of each element (radians).", lambda xp, input: xp.tan(input),
     lambda g, out: g * (out * out + 1.0), onnx="Tan")
 analytic("asin", "The angle in [-pi/2, pi/2] with this sine; NaN outside [-1, 1].",
     lambda xp, input: fine(xp.arcsin, input), lambda F, g, input: g * _root(F, input, -1.0, 1.0),
@@ -362,9 +361,9 @@ floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, p
     lambda F, g, input, other: g * _over_square(F, other, input, other),
     lambda F, g, input, other: -(g * _over_square(F, input, input, other)),
     aliases=("arctan2",), dtypes="float tensors")
-precise("sinh", "The hyperbolic sine.", lambda xp, input: fine(xp.sinh, input),
+analytic("sinh", "The hyperbolic sine.", lambda xp, input: fine(xp.sinh, input),
     lambda F, g, input: g * F.cosh(input), onnx="Sinh")
-precise("cosh", "The hyperbolic cosine.", lambda xp, input: fine(xp.cosh, input),
+analytic("cosh", "The hyperbolic cosine.", lambda xp, input: fine(xp.cosh, input),
     lambda F, g, input: g * F.sinh(input), onnx="Cosh")
 analytic("asinh", "The inverse hyperbolic sine.", lambda xp, input: fine(xp.arcsinh, input),
     lambda F, g, input: g * _root(F, input, 1.0, 1.0), onnx="Asinh", aliases=("arcsinh",))

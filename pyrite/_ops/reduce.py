@@ -106,7 +106,7 @@ def _floating(name: str, input: Any) -> None:
 # ---- sums and products
 
 
-@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceSum", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceSum")
 def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The sum over `dim`; integers and bool in int64."""
     axis = axes(dim, input.ndim)
@@ -134,7 +134,7 @@ def _mean_vjp(F: Any, g: Any, dim: Any, keepdim: bool, input_shape: tuple[int, .
 mean.vjp(input=_mean_vjp)
 
 
-@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceProd", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", onnx="ReduceProd")
 def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
     """The product over one dimension; integers and bool in int64."""
     axis = axes(dim, input.ndim)
@@ -224,7 +224,7 @@ var.vjp(input=_var_vjp)
 std.vjp(input=_std_vjp)
 
 
-@op(kind="reduce", complex="written", public="", autocast="float32")
+@op(kind="reduce", complex="written", public="")
 def vector_norm(
     xp: Any, input: Array, ord: float = 2, dim: Any = None, keepdim: bool = False
 ) -> Array:
@@ -376,7 +376,7 @@ def _running(xp: Any, function: Any, input: Any, dim: int) -> Any:
     return out.astype(input.dtype if double else out.dtype, order="C", copy=False)
 
 
-@op(kind="reduce", complex="holomorphic", public="", onnx="CumSum", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="", onnx="CumSum")
 def cumsum(xp: Any, input: Array, dim: int) -> Array:
     """The running sum along `dim`; integers and bool in int64."""
     return _running(xp, xp.cumsum, input, dim)
@@ -389,7 +389,7 @@ def _cumsum_vjp(F: Any, g: Any, dim: int) -> Any:
 cumsum.vjp(input=_cumsum_vjp)
 
 
-@op(kind="reduce", complex="holomorphic", public="", autocast="float32")
+@op(kind="reduce", complex="holomorphic", public="")
 def cumprod(xp: Any, input: Array, dim: int) -> Array:
     """The running product along `dim`; integers and bool in int64."""
     return _running(xp, xp.cumprod, input, dim)

@@ -17,7 +17,7 @@ def _dim(name: str, input: Any, dim: int) -> int:
     return wrap_dim(dim, input.ndim)
 
 
-@op(public="", onnx="Softmax", autocast="float32")
+@op(public="", onnx="Softmax")
 def softmax(xp: Any, input: Array, dim: int) -> Array:
     """exp(input) over its sum along `dim`; the same shape."""
     dim = _dim("softmax", input, dim)
@@ -32,7 +32,7 @@ def softmax(xp: Any, input: Array, dim: int) -> Array:
 softmax.vjp(input=lambda F, g, out, dim: F.softmax_grad(g, out, dim))
 
 
-@op(public="", onnx="LogSoftmax", autocast="float32")
+@op(public="", onnx="LogSoftmax")
 def log_softmax(xp: Any, input: Array, dim: int) -> Array:
     """Logarithm of the softmax along `dim`, without under- or overflow."""
     dim = _dim("log_softmax", input, dim)

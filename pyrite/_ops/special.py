@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .table import Array, floating, op, precise
+from .table import Array, floating, op
 
 # erf(x) / x in x**2 (its series), for |x| < 1.
 _ERF = tuple(
@@ -129,7 +129,7 @@ floating("erfc", "`1 - erf(input)`, exact where that is small.",
     lambda xp, input: _wide(_erfc, xp, input),
     lambda F, g, input: g * (F.exp(-(input * input)) * (-2 / math.sqrt(math.pi))),
     aliases=("special.erfc",))
-precise("erfinv", "The inverse of erf; infinite at -1 and 1, NaN outside.",
+floating("erfinv", "The inverse of erf; infinite at -1 and 1, NaN outside.",
     lambda xp, input: _wide(_erfinv, xp, input),
     lambda F, g, input: g * (F.exp(F.pow(F.erfinv(input), 2)) * (math.sqrt(math.pi) / 2)),
     domain=[(-0.9, 0.9)], aliases=("special.erfinv",))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .formula import Formula, Plan
+from .mixed import POLICIES, policies
 
 # Annotations of a generic kernel: `Array` marks a tensor input, `Arrays` a sequence of them;
 # every other parameter is an attribute (a plain Python value).
@@ -70,6 +71,7 @@ class Op:
     )  # fmt: skip
 
     kind: str
+    autocast: dict[str, str] | None
     complex: str
     dtypes: Any
     outputs: Any
@@ -139,7 +141,8 @@ def op(
             data movement, for what is not holomorphic (abs, conj) and for decompositions with
             real and complex outputs; "" refuses complex operands. The default goes by kind.
         outputs: names of the outputs; `~name` not differentiable, `_name` auxiliary, "*" many.
-        autocast: "lower" or "float32" under automatic mixed precision.
+        autocast: "lower", "float32" or "promote" under automatic mixed precision on every
+            device, for an op that is on none of torch's lists (`mixed`).
         onnx: the ONNX operator, or a lowering function.
         domain: valid interval per tensor input (None = unbounded), for random tests.
         aliases: further public names; a dotted one names its namespace.
@@ -153,12 +156,15 @@ def op(
         "kind": kind, "dtypes": rule if dtypes is None else dtypes, "domain": domain,
         "complex": way if complex is None else complex,
         "outputs": "*" if outputs == "*" else tuple([Output(o) for o in outputs]),
-        "autocast": autocast, "onnx": onnx, "aliases": tuple(aliases),
+        "autocast": autocast and dict.fromkeys(POLICIES, autocast), "onnx": onnx,
+        "aliases": tuple(aliases),
         "public": spaces if public is None else public,
     }  # fmt: skip
 
     def define(generic: Callable[..., Any]) -> Op:
         record = Op(generic, name or generic.__name__, **fields)
+        if autocast is None:
+            record.autocast = policies(record.name, record.aliases)
         if record.name in TABLE:
             raise ValueError(f"op {record.name!r} is defined twice")
         TABLE[record.name] = record
@@ -191,7 +197,6 @@ def row(
 
 
 floating = partial(row, dtypes="float")
-precise = partial(floating, autocast="float32")
 
 # Called with each record defined after the package is complete (a user's own op).
 LISTENERS: list[Callable[[Op], None]] = []

@@ -10,7 +10,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -43,30 +43,30 @@ def _set_grad(enabled: bool) -> None:
     state.mode = (INTERCEPT if state.stack else 0) | (RECORD if enabled else PLAIN)
 
 
-@contextmanager
-def intercept(interceptor: Interceptor) -> Iterator[None]:
-    """Let `interceptor` see every op call of this thread inside the block."""
-    before = state.stack
-    state.stack = (*before, interceptor)
+def set_stack(stack: tuple[Interceptor, ...]) -> None:
+    """Let these interceptors, the last one first, see every op call of this thread from now on."""
+    state.stack = stack
     _set_grad(is_grad_enabled())
-    try:
-        yield
-    finally:
-        state.stack = before
-        _set_grad(is_grad_enabled())
 
 
 @contextmanager
 def below(stack: tuple[Interceptor, ...]) -> Iterator[None]:
     """Run with another stack of interceptors (an interceptor's own calls)."""
     before = state.stack
-    state.stack = stack
-    _set_grad(is_grad_enabled())
+    set_stack(stack)
     try:
         yield
     finally:
-        state.stack = before
-        _set_grad(is_grad_enabled())
+        set_stack(before)
+
+
+def intercept(interceptor: Interceptor) -> AbstractContextManager[None]:
+    """Let `interceptor` see every op call of this thread inside the block.
+
+    Interceptors with a true attribute `prepares` stay before it: they change what a call is given.
+    """
+    first = tuple([i for i in state.stack if getattr(i, "prepares", False)])
+    return below((*[i for i in state.stack if i not in first], interceptor, *first))
 
 
 def followed() -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import backends
-from ._composites.legacy import TYPES
-from ._device import device
-from .random import manual_seed as _seed_all
+from .. import backends
+from .._composites.legacy import TYPES
+from .._device import device
+from ..random import manual_seed as _seed_all
+from . import amp as amp
 
 globals().update(TYPES["cuda"])
 

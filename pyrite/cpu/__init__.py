@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import amp as amp
+
 
 def is_available() -> bool:
     """Whether the host can compute: always."""
@@ -22,3 +24,7 @@ def current_device() -> str:
 
 def synchronize(device: Any = None) -> None:
     """Wait for queued work: on the host every call has finished when it returns."""
+
+
+def set_device(device: Any) -> None:
+    """Choose the host, which is the only device."""
