@@ -51,6 +51,8 @@ CASES = [
     *[(n, {"lr": 0.1, "betas": (0.8, 0.9), **o}) for n in ("NAdam", "RAdam") for o in options(
         decoupled_weight_decay=(False, True), **DECAY)],
     *[("Rprop", {"lr": 0.1, "etas": (0.4, 1.3), **o}) for o in options(maximize=(False, True))],
+    *[("Adafactor", {"lr": 0.1, "d": 1.5, **o}) for o in options(
+        eps=((None, 1e-3), (0.01, 0.5)), beta2_decay=(-0.8, -0.1), **DECAY)],
 ]  # fmt: skip
 RICH = [
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
@@ -61,6 +63,7 @@ RICH = [
     ("ASGD", {"lr": 0.1, "t0": 1}),
     ("Rprop", {"lr": 0.125}),
     ("Adagrad", {"initial_accumulator_value": 0.5}),
+    ("Adafactor", {"weight_decay": 0.1}),
 ]
 
 
@@ -397,6 +400,82 @@ def test_plain_sgd_has_no_state() -> None:
     param.grad = pyrite.ones(2)
     optimizer.step()
     assert optimizer.state_dict()["state"] == {}
+
+
+@needs_torch
+@pytest.mark.parametrize("name", sorted({n for n, _ in CASES} - {"Adafactor"}))
+def test_complex_parameters_are_pairs(name: str) -> None:
+    rng = np.random.default_rng(5)
+    draws = [rng.normal(size=(3, 2, 2)) @ [1, 1j] for _ in range(STEPS + 1)]
+    ends = []
+    for lib, kwargs in ((pyrite, {}), (torch, {"foreach": False})):
+        params, optimizer = make(lib, name, [draws[0]], lr=0.1, **kwargs)
+        (end,) = run(lib, params, optimizer, [[d] for d in draws[1:]])
+        state = sorted(optimizer.state[params[0]].items())
+        ends.append([end, *[v.numpy() for _, v in state if hasattr(v, "numpy")]])
+    for a, b in zip(*ends, strict=True):
+        assert a.dtype == b.dtype
+        assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+@needs_torch
+@pytest.mark.parametrize("kwargs", options(
+    nesterov=(False, True), adjust_lr_fn=(None, "match_rms_adamw")), ids=name_of,
+)  # fmt: skip
+def test_muon_is_torchs(kwargs: dict[str, Any]) -> None:
+    rng = np.random.default_rng(4)
+    draws = [[rng.normal(size=s).astype("f4") for s in ((3, 5), (6, 2))] for _ in range(4)]
+    ends, states = [], []
+    for lib in (pyrite, torch):
+        params, optimizer = make(lib, "Muon", draws[0], lr=0.1, **kwargs)
+        ends.append(run(lib, params, optimizer, draws[1:]))
+        states.append(optimizer.state_dict()["state"])
+    for a, b in zip(*ends, strict=True):
+        assert_allclose(a, b, rtol=2e-2, atol=2e-3)  # of bfloat16 products in another order
+    assert [list(s) for s in states[0].values()] == [list(s) for s in states[1].values()]
+
+
+def rosenbrock(lib: Any, kind: str, optimizer: Any, param: Any) -> Callable[[], Any]:
+    def closure() -> Any:
+        optimizer.zero_grad()
+        x = lib.view_as_real(param).reshape(-1) if kind == "complex128" else param
+        loss = (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+@needs_torch
+@pytest.mark.parametrize("kwargs", [
+    {"line_search_fn": "strong_wolfe"}, {"line_search_fn": "strong_wolfe", "history_size": 2},
+    {"lr": 0.01}, {"line_search_fn": "strong_wolfe", "lr": 5.0, "max_eval": 7},
+], ids=name_of)  # fmt: skip
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+def test_lbfgs_is_torchs(kind: str, kwargs: dict[str, Any]) -> None:
+    """Interrupted after two steps: the other library goes on from its state."""
+    start = np.array([-1.2, 1.0, 0.5, -0.3]).view(kind)
+    traces: list[list[float]] = []
+    for first, second in ((pyrite, torch), (torch, pyrite), (torch, torch)):
+        param = first.nn.Parameter(first.tensor(start))
+        optimizer = first.optim.LBFGS([param], max_iter=6, **kwargs)
+        trace = []
+        for step in range(5):
+            if step == 2 and first is not second:
+                state = io.BytesIO()
+                first.save([optimizer.state_dict(), param.detach()], state)
+                state.seek(0)
+                saved, value = second.load(state)
+                param = second.nn.Parameter(value)
+                optimizer = second.optim.LBFGS([param], max_iter=6, **kwargs)
+                optimizer.load_state_dict(saved)
+                first = second
+            loss = optimizer.step(rosenbrock(first, kind, optimizer, param))
+            (state_now,) = optimizer.state.values()
+            trace += [loss.item(), state_now["func_evals"], state_now["n_iter"]]
+        traces.append(trace)
+    assert_allclose(traces[0], traces[2], rtol=1e-6, atol=1e-12)
+    assert_allclose(traces[1], traces[2], rtol=1e-6, atol=1e-12)
 
 
 # ---- hooks, closures, own optimizers

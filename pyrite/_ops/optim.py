@@ -270,6 +270,78 @@ def rprop_step(
     _each(rule, params, grads, prevs, step_sizes)
 
 
+@op(kind="update", outputs=("params", "row_vars", "col_vars", "variances"), public="")
+def adafactor_step(
+    xp: Any, params: Arrays, grads: Arrays, row_vars: Arrays | None, col_vars: Arrays | None,
+    variances: Arrays | None, lr: float, beta2_decay: float, eps1: float, eps2: float, d: float,
+    weight_decay: float, maximize: bool, step: int,
+) -> None:  # fmt: skip
+    """Adafactor (Shazeer & Stern, 2018), of matrices (row and column variances) or of vectors."""
+    weight, rate = step**beta2_decay, min(lr, 1 / sqrt(step))
+
+    def size_of(array: Array) -> Array:
+        return xp.sqrt((array * array).mean())
+
+    def rule(p: Array, g: Array, row: Array, column: Array, variance: Array) -> None:
+        size = rate * xp.maximum(size_of(p), eps2)
+        g = _decayed(p, g, lr, weight_decay, True, maximize)
+        square = g * g
+        if variance is None:
+            _average(row, square.mean(axis=-1, keepdims=True), weight)
+            _average(column, square.mean(axis=-2, keepdims=True), weight)
+            square = xp.matmul(row, column)
+            square /= xp.maximum(row.mean(axis=-2, keepdims=True), eps1)
+        else:
+            _average(variance, square, weight)
+            square = variance
+        change = g / xp.sqrt(xp.maximum(square, eps1 * eps1))
+        change *= size / xp.maximum(size_of(change) / d, 1.0)
+        p -= change
+
+    _each(rule, params, grads, row_vars or (), col_vars or (), variances or ())
+
+
+def _as_bfloat16(xp: Any, array: Array) -> Array:
+    """float32 values rounded to the nearest bfloat16, ties to even."""
+    bits = xp.ascontiguousarray(array).view("uint32")
+    bits = (bits + (0x7FFF + ((bits >> 16) & 1))) & 0xFFFF0000
+    return bits.astype("uint32").view("float32")
+
+
+@op(kind="update", outputs=("params", "momentum_buffers"), public="")
+def muon_step(
+    xp: Any, params: Arrays, grads: Arrays, momentum_buffers: Arrays, lr: float,
+    weight_decay: float, momentum: float, nesterov: bool, ns_coefficients: tuple[float, ...],
+    eps: float, ns_steps: int, adjust_lr_fn: str | None,
+) -> None:  # fmt: skip
+    """Muon (Jordan et al., 2024): the momentum's nearest orthogonal matrix, about.
+
+    Found by Newton-Schulz iterations in bfloat16.
+    """
+    a, b, c = ns_coefficients
+
+    def orthogonal(matrix: Array) -> Array:
+        x = _as_bfloat16(xp, matrix.astype("float32"))
+        x = _as_bfloat16(xp, x / xp.maximum(_as_bfloat16(xp, xp.sqrt((x * x).sum())), eps))
+        for _ in range(ns_steps):
+            gram = _as_bfloat16(xp, x @ x.T)
+            x = _as_bfloat16(xp, a * x + _as_bfloat16(xp, b * gram + c * (gram @ gram)) @ x)
+        return x
+
+    def rule(p: Array, g: Array, buffer: Array) -> None:
+        rows, columns = p.shape
+        _average(buffer, g, 1 - momentum)
+        g = g + momentum * (buffer - g) if nesterov else buffer
+        update = orthogonal(g.T).T if rows > columns else orthogonal(g)
+        p *= 1 - lr * weight_decay
+        size = lr * sqrt(max(1, rows / columns))
+        if adjust_lr_fn == "match_rms_adamw":
+            size = lr * 0.2 * sqrt(max(rows, columns))
+        p -= size * update.astype(p.dtype)
+
+    _each(rule, params, grads, momentum_buffers)
+
+
 @op(kind="update", outputs=("grads", "found_inf"), public="")
 def unscale_grads(xp: Any, grads: Arrays, found_inf: Array, inv_scale: Array) -> None:
     """Multiply gradients by `inv_scale` (0-d); `found_inf` (0-d) becomes 1 if one is not finite."""

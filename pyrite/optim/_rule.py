@@ -36,7 +36,7 @@ class Rule(Optimizer):
     def _update(
         self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[State]
     ) -> None:
-        step = count_step(states)
+        step = count_step(states) if "step" in states[0] else 0
         given = {"params": params, "grads": grads, "step": step, **group}
         given.update({f"{name}s": [s[name] for s in states] for name in self._names(group)})
         for option, names in self.parts.items():

@@ -49,6 +49,13 @@ def zeros(param: Tensor, *names: str) -> dict[str, Tensor]:
         return {name: F.zeros_like(param) for name in names}
 
 
+def filled(param: Tensor, value: Any) -> Tensor:
+    """State that starts at a number; complex ones at that in both parts."""
+    number = float(value)
+    start = complex(number, number) if param.dtype.is_complex else number
+    return F.full(tuple(param.shape), start, param.dtype, device=param.device)
+
+
 _NOT_NEGATIVE = (
     "eps", "momentum", "weight_decay", "alpha", "lr_decay", "initial_accumulator_value",
     "momentum_decay",
@@ -74,12 +81,12 @@ def checked(**options: Any) -> dict[str, Any]:
             raise ValueError(f"Invalid {name} value: {value} (expected >= 0)")
     if "betas" in options:
         options["betas"] = _checked_betas(options["betas"])
-    fused = options.get("fused")
-    if fused and options["differentiable"]:
+    fused, differentiable = options.get("fused"), options.get("differentiable")
+    if fused and differentiable:
         raise RuntimeError("`fused` does not support `differentiable`")
     if fused and options["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if options["differentiable"]:
+    if differentiable:
         raise RuntimeError(
             "differentiable=True: a step writes its parameters in place and is not recorded; "
             "write the update with tensor operations to differentiate through it"

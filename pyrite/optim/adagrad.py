@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._tensor import F, Tensor
+from .._tensor import Tensor
 from ._rule import Rule
-from ._state import checked, counter
+from ._state import checked, counter, filled
 from .optimizer import Group, Params, State
 
 
@@ -38,6 +38,5 @@ class Adagrad(Rule):
                 self.state[param] = self._new_state(group, param)
 
     def _new_state(self, group: Group, param: Tensor) -> State:
-        first = float(group["initial_accumulator_value"])
-        total = F.full(tuple(param.shape), first, param.dtype, device=param.device)
+        total = filled(param, group["initial_accumulator_value"])
         return {"step": counter(), "sum": total}

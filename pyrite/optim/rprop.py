@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._tensor import F, Tensor
+from .._tensor import Tensor
 from ._rule import Rule
-from ._state import checked, counter, zeros
+from ._state import checked, counter, filled, zeros
 from .optimizer import Group, Params, State
 
 
@@ -36,5 +36,5 @@ class Rprop(Rule):
         super().__init__(params, checked(**locals()))
 
     def _new_state(self, group: Group, param: Tensor) -> State:
-        size = F.full(tuple(param.shape), float(group["lr"]), param.dtype, device=param.device)
+        size = filled(param, group["lr"])
         return {"step": counter(), **zeros(param, "prev"), "step_size": size}
