@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from typing import Any
 
 from .._exports import EXPORTS
@@ -164,3 +166,44 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
         order = EXPORTS[""]["randperm"]()(rows, generator=generator)
         tensor[order[: math.ceil(sparsity * rows)], column] = 0
     return tensor
+
+
+@no_grad()
+def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Tensor:
+    """Orthonormal columns, or rows if there are fewer (Saxe et al. 2013), times `gain`.
+
+    Dimensions after the first count as columns; ValueError for fewer than 2 dimensions.
+    """
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    rows = tensor.shape[0]
+    columns = tensor.numel() // rows
+    flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+    q, r = EXPORTS["linalg"]["qr"]()(flat.t() if rows < columns else flat)
+    q = q * r.diagonal().sign()
+    q = q.t() if rows < columns else q
+    return tensor.copy_(q.reshape(tensor.shape)).mul_(gain)
+
+
+def _old_name(name: str) -> Any:
+    """torch's deprecated names without the underscore."""
+    function = globals()[f"{name}_"]
+
+    @functools.wraps(function)
+    def old(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning,
+            stacklevel=2,
+        )  # fmt: skip
+        return function(*args, **kwargs)
+
+    return old
+
+
+for _name in (
+    "uniform", "normal", "constant", "eye", "dirac", "xavier_uniform", "xavier_normal",
+    "kaiming_uniform", "kaiming_normal", "orthogonal", "sparse",
+):  # fmt: skip
+    globals()[_name] = _old_name(_name)
