@@ -68,9 +68,10 @@ _exports.build()
 globals().update(TYPES["cpu"])
 importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
-    "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft", "func",
-    "jit", "library", "linalg", "masked", "nn", "optim", "random", "return_types", "safetensors",
-    "serialization", "signal", "sparse", "special", "testing", "utils", "version", "vision",
+    "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft",
+    "func", "jit", "library", "linalg", "masked", "nn", "optim", "random", "return_types",
+    "safetensors", "serialization", "signal", "sparse", "special", "testing", "utils", "version",
+    "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",

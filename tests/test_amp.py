@@ -102,11 +102,11 @@ def test_dtypes_are_torchs(name: str, kind: str) -> None:
 
 # Our functions on torch's lists under another name, or with reasons of their own.
 RENAMED = {
-    "cross_entropy_loss": "cross_entropy", "grid_sampler": "grid_sample",
+    "cross_entropy_loss": "cross_entropy",
     "frobenius_norm": "norm", "nuclear_norm": "norm",
 }  # fmt: skip
 # cross_entropy is log_softmax and nll_loss; fft takes no half precision; interpolate is one name.
-OURS = {"cross_entropy", "interpolate", "gru", "lstm", "rnn_tanh", "rnn_relu"}
+OURS = {"cross_entropy", "grid_sample", "interpolate", "gru", "lstm", "rnn_tanh", "rnn_relu"}
 
 
 @pytest.mark.parametrize(("device", "key"), [("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")])
