@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 _LOWER = """
     addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d
-    conv_transpose3d    linalg_vecdot linear lstm matmul mm prelu rnn_relu rnn_tanh
+    conv_transpose3d linalg_vecdot linear lstm matmul mm prelu rnn_relu rnn_tanh
     scaled_dot_product_attention
 """
 _LOSSES = """
@@ -27,12 +27,12 @@ _LISTS = {
             cholesky cholesky_inverse cholesky_solve cross_entropy ctc_loss fft_fft fft_fft2
             fft_fftn fft_hfft fft_ifft fft_ifft2 fft_ifftn fft_ihfft fft_irfft fft_irfft2
             fft_irfftn fft_rfft fft_rfft2 fft_rfftn fractional_max_pool2d fractional_max_pool3d
-            geqrf grid_sample grid_sampler inverse linalg_cholesky linalg_cholesky_ex linalg_cond
-            linalg_eig linalg_eigh linalg_eigvals linalg_eigvalsh linalg_householder_product linalg_inv
-            linalg_inv_ex linalg_lstsq linalg_matrix_rank linalg_qr linalg_solve linalg_svd
-            linalg_svdvals linalg_tensorinv linalg_tensorsolve lu_solve max_pool3d max_unpool2d
-            max_unpool3d nanquantile orgqr ormqr pinverse polar prod qr quantile stft svd trace
-            triangular_solve view_as_complex
+            geqrf grid_sample grid_sampler inverse linalg_cholesky linalg_cholesky_ex
+            linalg_cond linalg_eig linalg_eigh linalg_eigvals linalg_eigvalsh
+            linalg_householder_product linalg_inv linalg_inv_ex linalg_lstsq linalg_matrix_rank
+            linalg_qr linalg_solve linalg_svd linalg_svdvals linalg_tensorinv linalg_tensorsolve
+            lu_solve max_pool3d max_unpool2d max_unpool3d nanquantile orgqr ormqr pinverse polar
+            prod qr quantile stft svd trace triangular_solve view_as_complex
         """,
         "promote": "cat index_copy stack",
         "keep": "addmv addr dot gru gru_cell lstm_cell mv outer vdot",

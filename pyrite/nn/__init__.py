@@ -6,5 +6,8 @@ from .._tensor import Parameter as Parameter
 from . import functional as functional
 from . import init as init
 from . import modules as modules
+from . import parameter as parameter
 from . import utils as utils
 from .modules import *  # noqa: F403
+from .parameter import UninitializedBuffer as UninitializedBuffer
+from .parameter import UninitializedParameter as UninitializedParameter

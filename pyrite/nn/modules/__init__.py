@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import activation, batchnorm, conv, dropout, image, loss, padding, pooling
+from . import activation, batchnorm, conv, dropout, image, lazy, loss, padding, pooling
 from .activation import *  # noqa: F403
 from .adaptive import AdaptiveLogSoftmaxWithLoss
 from .attention import MultiheadAttention
@@ -13,6 +13,7 @@ from .distance import CosineSimilarity, PairwiseDistance
 from .dropout import *  # noqa: F403
 from .flatten import Flatten, Unflatten
 from .image import *  # noqa: F403
+from .lazy import *  # noqa: F403
 from .linear import Bilinear, Identity, Linear
 from .loss import *  # noqa: F403
 from .module import Module
@@ -34,5 +35,5 @@ __all__ = [  # noqa: PLE0604
     "RNNCellBase", "Sequential", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
     "TransformerEncoder", "TransformerEncoderLayer", "Unflatten",
     *activation.__all__, *batchnorm.__all__, *conv.__all__, *dropout.__all__, *image.__all__,
-    *loss.__all__, *padding.__all__, *pooling.__all__,
+    *lazy.__all__, *loss.__all__, *padding.__all__, *pooling.__all__,
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._errors import describe
 from ..._tensor import Tensor
+from ..parameter import is_lazy
 
 if TYPE_CHECKING:
     from .module import Module
@@ -56,6 +57,8 @@ def _facts(module: Module, args: Any, kwargs: Any) -> str:
 
 
 def _describe(value: Any) -> str:
+    if is_lazy(value):
+        return repr(value)
     if isinstance(value, Tensor):
         place = value.device
         return describe(value) + ("" if place.type == "cpu" else f" on {place}")

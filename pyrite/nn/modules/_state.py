@@ -10,6 +10,7 @@ from ..._tensor import Parameter, Tensor
 from ...autograd.hooks import add_hook
 from ...autograd.modes import no_grad
 from ...autograd.node import RemovableHandle
+from ..parameter import is_lazy
 
 if TYPE_CHECKING:
     from .module import Module
@@ -201,6 +202,8 @@ def _copy(
             f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like '
             f"object from checkpoint but received {type(value)}"
         )
+    if is_lazy(own) and is_lazy(value):
+        return None
     if value.ndim == 1 and own.ndim == 0 and value.shape[0] == 1:
         value = value[0]
     if value.shape != own.shape:

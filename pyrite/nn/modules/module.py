@@ -11,6 +11,7 @@ from ..._tensor import Parameter, Tensor
 from ...autograd.hooks import add_hook, clear_grads, new_arguments
 from ...autograd.modes import is_grad_enabled
 from ...autograd.node import RemovableHandle
+from ..parameter import is_lazy
 from . import _backward_hooks, _call_errors
 from ._state import StateMixin
 
@@ -334,7 +335,10 @@ class Module(StateMixin):
                 if p._grad is not None:
                     p._grad = fn(p._grad.data)
         for name, b in self._buffers.items():
-            self._buffers[name] = None if b is None else fn(b)
+            if is_lazy(b):
+                b.data = fn(b.data)  # type: ignore[union-attr]
+            elif b is not None:
+                self._buffers[name] = fn(b)
         return self
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
