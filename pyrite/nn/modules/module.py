@@ -12,7 +12,7 @@ from ...autograd.hooks import add_hook, clear_grads, new_arguments
 from ...autograd.modes import is_grad_enabled
 from ...autograd.node import RemovableHandle
 from ..parameter import is_lazy
-from . import _backward_hooks, _call_errors
+from . import _backward_hooks, _call_errors, _summary
 from ._state import StateMixin
 
 Self = TypeVar("Self", bound="Module")
@@ -418,6 +418,13 @@ class Module(StateMixin):
         clear_grads(self.parameters(), set_to_none)
 
     # ---- text
+
+    def summary(self, *inputs: Any, **kwargs: Any) -> _summary.Summary:
+        """Layers with output shapes, parameters and FLOPs of one call, as text and as HTML.
+
+        `module(*inputs, **kwargs)` runs once, in evaluation mode and without gradients.
+        """
+        return _summary.summarize(self, inputs, kwargs)
 
     def _get_name(self) -> str:
         return type(self).__name__
