@@ -435,6 +435,35 @@ def test_muon_is_torchs(kwargs: dict[str, Any]) -> None:
     assert [list(s) for s in states[0].values()] == [list(s) for s in states[1].values()]
 
 
+@needs_torch
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("dims", [1, 2])
+def test_sparse_adam_is_torchs(dims: int, maximize: bool) -> None:
+    rng = np.random.default_rng(6)
+    start, values = rng.normal(size=(4, 3)), rng.normal(size=(3, 3, *[3] * (2 - dims)))
+    places = np.array([[0, 2, 0], [1, 1, 2]])[:dims]
+    ends = []
+    for lib in (pyrite, torch):
+        params, optimizer = make(lib, "SparseAdam", [start], lr=0.1, maximize=maximize)
+        for step in range(3):
+            if step == 2:
+                optimizer.load_state_dict(optimizer.state_dict())
+            where, what = lib.tensor((places + step) % 3), lib.tensor(values[step])
+            params[0].grad = lib.sparse_coo_tensor(where, what, (4, 3), check_invariants=True)
+            optimizer.step()
+        state = optimizer.state[params[0]]
+        ends.append(
+            [t.detach().numpy() for t in (params[0], state["exp_avg"], state["exp_avg_sq"])]
+        )
+        assert list(state) == ["step", "exp_avg", "exp_avg_sq"]
+        assert int(state["step"]) == 3
+        params[0].grad = lib.ones_like(params[0])
+        with pytest.raises(RuntimeError, match="does not support dense gradients"):
+            optimizer.step()
+    for a, b in zip(*ends, strict=True):
+        assert_allclose(a, b, rtol=1e-13, atol=1e-15)
+
+
 def rosenbrock(lib: Any, kind: str, optimizer: Any, param: Any) -> Callable[[], Any]:
     def closure() -> Any:
         optimizer.zero_grad()
@@ -476,6 +505,14 @@ def test_lbfgs_is_torchs(kind: str, kwargs: dict[str, Any]) -> None:
         traces.append(trace)
     assert_allclose(traces[0], traces[2], rtol=1e-6, atol=1e-12)
     assert_allclose(traces[1], traces[2], rtol=1e-6, atol=1e-12)
+
+
+def test_sparse_gradients_are_refused_where_they_would_be_made_dense() -> None:
+    params, optimizer = make(pyrite, "Adam", [np.ones((4, 2))])
+    where, what = pyrite.tensor([[0, 2]]), pyrite.ones(2, 2, dtype=pyrite.float64)
+    params[0].grad = pyrite.sparse_coo_tensor(where, what, (4, 2))
+    with pytest.raises(RuntimeError, match="Adam does not support sparse gradients"):
+        optimizer.step()
 
 
 # ---- hooks, closures, own optimizers

@@ -7,6 +7,7 @@ leaves unused is empty.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -113,6 +114,26 @@ def adam_step(
         p -= xp.divide(size * mean, spread, out=spread)
 
     _each(rule, params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs or ())
+
+
+@op(kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs"), public="")
+def sparse_adam_step(
+    xp: Any, params: Arrays, grads: Arrays, indices: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays,
+    lr: float, beta1: float, beta2: float, eps: float, maximize: bool, step: int,
+) -> None:  # fmt: skip
+    """Adam where `grads`, the values at `indices` (dimensions, entries), are; `step` from 1."""
+    size = lr * sqrt(1 - beta2**step) / (1 - beta1**step)
+
+    def rule(place: tuple[Any, ...], p: Array, g: Array, mean: Array, square: Array) -> None:
+        m, v = mean[place], square[place]
+        _average(m, _gradient(p, g, 0, maximize), 1 - beta1)
+        _average_square(v, g, beta2)
+        mean[place], square[place] = m, v
+        p[place] -= size * m / (xp.sqrt(v) + eps)
+
+    for i, place in enumerate(indices):
+        lists = [[arrays[i]] for arrays in (params, grads, exp_avgs, exp_avg_sqs)]
+        _each(partial(rule, tuple(place)), *lists)
 
 
 @op(

@@ -77,6 +77,7 @@ class Optimizer:
     state: defaultdict[Any, Any]
     param_groups: list[Group]
     _opt_called = False
+    _sparse = False  # whether gradients are sparse
     # The rule: (group, params, grads, states), one step for all of them.
     _update: Callable[[Group, list[Tensor], list[Tensor], list[State]], None]
 
@@ -183,6 +184,11 @@ class Optimizer:
         for param in group["params"]:
             if param._grad is None:
                 continue
+            if type(param._grad) is not Tensor and param._grad.is_sparse != self._sparse:
+                raise RuntimeError(
+                    f"{type(self).__name__} does not support sparse gradients; use SparseAdam, or "
+                    "make them dense with grad.to_dense()"
+                )
             state = self.state.get(param)
             if not state:
                 state = self._new_state(group, param)
@@ -296,7 +302,7 @@ def _separate(params: Any) -> tuple[list[Any], list[str]]:
 def _age(state: State) -> Any:
     """The number of steps made, or how much state there is: what one call has in common."""
     step = state.get("step")
-    return sum(v is not None for v in state.values()) if step is None else int(step.array)
+    return sum(v is not None for v in state.values()) if step is None else int(step)
 
 
 def _check_param(param: Any) -> None:
