@@ -20,9 +20,9 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
        for n in (1, 2, 3)},
     "BatchNorm1d": ({}, (4, 5)), "BatchNorm2d": ({"momentum": None}, (2, 3, 2, 2)),
     "BatchNorm3d": ({"track_running_stats": False}, (2, 3, 2, 2, 2)),
-    "InstanceNorm1d": ({"affine": True}, (2, 3, 4)),
-    "InstanceNorm2d": ({"track_running_stats": True}, (2, 3, 4, 4)),
-    "InstanceNorm3d": ({}, (2, 3, 4, 4, 4)),
+    "InstanceNorm1d": ({"affine": True, "track_running_stats": False}, (2, 3, 4)),
+    "InstanceNorm2d": ({"affine": False, "track_running_stats": True}, (2, 3, 4, 4)),
+    "InstanceNorm3d": ({"affine": False, "track_running_stats": False}, (2, 3, 4, 4, 4)),
 }  # fmt: skip
 
 
@@ -118,3 +118,11 @@ def test_an_own_lazy_module() -> None:
     assert module[0].weight.tolist() == [2.0] * 3
     with pytest.raises(RuntimeError, match="Expected 3D .unbatched. or 4D"):
         nn.LazyConv2d(1, 1)(pyrite.ones(2, 2))
+
+
+def test_lazy_instance_norms_have_the_defaults_of_batch_norms() -> None:
+    lazy = nn.LazyInstanceNorm1d()
+    assert lazy.affine
+    assert lazy.track_running_stats
+    with pytest.raises(TypeError):
+        nn.LazyLinear()

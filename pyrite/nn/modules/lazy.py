@@ -56,11 +56,14 @@ class _Lazy(LazyModuleMixin):
     """A layer whose first argument, `counted`, is left out."""
 
     counted: str
+    __signature__: inspect.Signature
     n = 0  # the input's dimensions beside batch and channels; 0 if the last one is counted
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = self.__signature__.bind(*args, **kwargs)
+        given.apply_defaults()
         self.__dict__["_began"] = False
-        super().__init__(0, *args, **kwargs)
+        super().__init__(0, *given.args, **given.kwargs)
         del self._began
         for group, kind in ((self._parameters, UninitializedParameter),
                             (self._buffers, UninitializedBuffer)):  # fmt: skip
@@ -109,9 +112,9 @@ class _Lazy(LazyModuleMixin):
         return {"weight": weight, "bias": (self.out_channels,)}
 
 
-def _lazy(name: str, base: Any, counted: str) -> None:
-    """Define `Lazy<name>`, whose constructor is that of `base` without the first argument."""
-    signature = inspect.signature(base.__init__)
+def _lazy(name: str, base: Any, counted: str, like: Any = None) -> None:
+    """Define `Lazy<name>`, whose constructor is that of `like` without the first argument."""
+    signature = inspect.signature((like or base).__init__)
     _self, _first, *rest = signature.parameters.values()
     body = {
         "__module__": __name__, "counted": counted, "cls_to_become": base,
@@ -130,4 +133,5 @@ for _d in (1, 2, 3):
     for _name in (f"Conv{_d}d", f"ConvTranspose{_d}d"):
         _lazy(_name, getattr(conv, _name), "in_channels")
     for _name in (f"BatchNorm{_d}d", f"InstanceNorm{_d}d"):
-        _lazy(_name, getattr(batchnorm, _name), "num_features")
+        # torch's lazy instance norms have the defaults of batch norms
+        _lazy(_name, getattr(batchnorm, _name), "num_features", batchnorm.BatchNorm1d)
