@@ -216,6 +216,21 @@ def test_a_capture_sees_the_casts() -> None:
     assert out.dtype is graph(x).dtype is pyrite.bfloat16
 
 
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_a_checkpoint_computes_again_in_the_same_precision(use_reentrant: bool) -> None:
+    from pyrite.utils.checkpoint import checkpoint
+
+    model = pyrite.nn.Sequential(pyrite.nn.Linear(3, 4), pyrite.nn.Tanh(), pyrite.nn.Linear(4, 2))
+    grads = []
+    for call in (model, lambda x: checkpoint(model, x, use_reentrant=use_reentrant)):
+        model.zero_grad()
+        with autocast("cpu"):
+            out = call(pyrite.ones(2, 3, requires_grad=True))
+        out.float().square().sum().backward()
+        grads.append([p.grad for p in model.parameters()])
+    assert all(a.equal(b) for a, b in zip(*grads, strict=True))
+
+
 @pytest.mark.parametrize("cast_inputs", [None, "float32"])
 def test_custom_functions_keep_their_state(cast_inputs: str | None) -> None:
     seen: list[Any] = []

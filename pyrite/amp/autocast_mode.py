@@ -279,6 +279,12 @@ class autocast:
         return wrapped
 
 
+def present_regions() -> list[autocast]:
+    """Regions that make the thread's settings again, for what is computed a second time later."""
+    keep = _state.cache_enabled
+    return [autocast(d, _state.dtypes[d], on, keep) for d, on in _state.enabled.items()]
+
+
 def _inputs(value: Any, place: str, to: dtype) -> Any:
     """Floating tensors in a nest of mappings and iterables, in another dtype."""
     if isinstance(value, Tensor):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from .. import random
 from .._tensor import Tensor
+from ..amp.autocast_mode import present_regions
 from ..autograd.engine import backward
 from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks
@@ -25,15 +26,23 @@ class CheckpointError(RuntimeError):
     """The second computation saved other tensors than the first."""
 
 
-@contextmanager
-def _random_state(state: Tensor | None) -> Iterator[None]:
-    """Draw what was drawn from this state on; None leaves the generator alone."""
-    if state is None:
-        yield
-        return
-    with random.fork_rng():
-        random.set_rng_state(state)
-        yield
+class _Conditions:
+    """What a second run must find as the first did: precision and, if wanted, random state."""
+
+    def __init__(self, preserve: bool) -> None:
+        self.state = random.get_rng_state() if preserve else None
+        self.regions = present_regions()
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Run as then, and restore what is now."""
+        with ExitStack() as stack:
+            for region in self.regions:
+                stack.enter_context(region)
+            if self.state is not None:
+                stack.enter_context(random.fork_rng())
+                random.set_rng_state(self.state)
+            yield
 
 
 class _Frame:
@@ -44,7 +53,7 @@ class _Frame:
         contexts: Contexts,
     ) -> None:  # fmt: skip
         self.function, self.args, self.kwargs, self.check = function, args, kwargs, check
-        self.state = random.get_rng_state() if preserve else None
+        self.conditions = _Conditions(preserve)
         self.context, self.again = contexts()
         self.facts: list[Any] = []
         self.values: dict[int, Tensor] = {}
@@ -71,7 +80,7 @@ class _Frame:
 
         inputs = [_fresh(a) for a in self.args]
         hooks = saved_tensors_hooks(keep, lambda kept: kept)
-        with enable_grad(), _random_state(self.state), hooks, self.again:
+        with enable_grad(), self.conditions.again(), hooks, self.again:
             self.function(*inputs, **{k: _fresh(v) for k, v in self.kwargs.items()})
         self.compare(found)
         self.values = dict(enumerate(found))
@@ -111,13 +120,13 @@ class _Reentrant(Function):
     @staticmethod
     def forward(ctx: Any, function: Any, preserve: bool, *args: Any) -> Any:
         ctx.function, ctx.args = function, args
-        ctx.state = random.get_rng_state() if preserve else None
+        ctx.conditions = _Conditions(preserve)
         return function(*args)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         inputs = [_fresh(a) for a in ctx.args]
-        with enable_grad(), _random_state(ctx.state):
+        with enable_grad(), ctx.conditions.again():
             result = ctx.function(*inputs)
         outputs = result if isinstance(result, tuple) else (result,)
         pairs = [(o, g) for o, g in zip(outputs, grads, strict=True)
