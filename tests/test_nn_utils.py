@@ -300,3 +300,15 @@ def test_skip_init_draws_nothing() -> None:
     assert pyrite.get_rng_state().equal(before)
     with pytest.raises(RuntimeError, match="Expected a Module"):
         nn.utils.skip_init(int)
+
+
+def test_weights_of_convolutions_change_their_order_of_memory() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 3, 2), nn.Conv3d(2, 3, 2))
+    before = model[0].weight.clone()
+    nn.utils.convert_conv2d_weight_memory_format(model, pyrite.channels_last)
+    assert model[0].weight.equal(before)
+    assert model[0].weight.stride() == (8, 1, 4, 2)
+    nn.utils.convert_conv3d_weight_memory_format(model, pyrite.channels_last_3d)
+    assert model[1].weight.stride() == (16, 1, 8, 4, 2)
+    empty = model.to_empty(device="cpu")
+    assert empty[1].weight.shape == (3, 2, 2, 2, 2)

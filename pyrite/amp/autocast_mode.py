@@ -83,7 +83,7 @@ class _Casting:
     def __call__(
         self, op: Any, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        for place, to in self._targets(op.name, op.autocast, args):
+        for place, to in self._targets(op.name, op.autocast, args) if op.autocast else ():
             args = self._converted(args, place, to)
         return call(*args, **kwargs)
 
@@ -103,11 +103,11 @@ class _Casting:
             return function(*args, **dict(zip(kwargs, values, strict=True)))
 
     def _targets(
-        self, name: str, rules: dict[str, str] | None, args: Any
+        self, name: str, rules: dict[str, str], args: Any
     ) -> list[tuple[str, dtype | None]]:
         """Per device type, on which the rules hold here, the dtype to cast to (None: as it is)."""
         found: list[tuple[str, dtype | None]] = []
-        for place, policy in (rules or {}).items():
+        for place, policy in rules.items():
             if not _state.enabled[place]:
                 continue
             kinds = {t.dtype for t in _leaves(args) if _eligible(t, place)}

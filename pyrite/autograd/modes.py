@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,15 +49,20 @@ def set_stack(stack: tuple[Interceptor, ...]) -> None:
     _set_grad(is_grad_enabled())
 
 
-@contextmanager
-def below(stack: tuple[Interceptor, ...]) -> Iterator[None]:
+class below:
     """Run with another stack of interceptors (an interceptor's own calls)."""
-    before = state.stack
-    set_stack(stack)
-    try:
-        yield
-    finally:
-        set_stack(before)
+
+    __slots__ = ("before", "stack")
+
+    def __init__(self, stack: tuple[Interceptor, ...]) -> None:
+        self.stack = stack
+
+    def __enter__(self) -> None:
+        self.before = state.stack
+        set_stack(self.stack)
+
+    def __exit__(self, *_: Any) -> None:
+        set_stack(self.before)
 
 
 def intercept(interceptor: Interceptor) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..._dtypes import dtype
-from ..._tensor import Parameter, Tensor
+from ..._tensor import F, Parameter, Tensor
 from ...autograd.hooks import add_hook, clear_grads, new_arguments
 from ...autograd.modes import is_grad_enabled
 from ...autograd.node import RemovableHandle
@@ -370,6 +370,10 @@ class Module(StateMixin):
     def cuda(self: Self, device: Any = None) -> Self:
         """All parameters and buffers on a GPU."""
         return self.to("cuda" if device is None else device)
+
+    def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
+        """All parameters and buffers on a device, without their values."""
+        return self._apply(lambda t: F.empty(tuple(t.shape), t.dtype, device=device), recurse)
 
     def _floats(self: Self, name: str) -> Self:
         return self._apply(lambda t: getattr(t, name)() if t.dtype.is_floating_point else t)
