@@ -97,6 +97,19 @@ def test_buffers_follow_their_module() -> None:
     assert type(lazy.running_mean) is pyrite.Tensor
 
 
+def test_a_buffer_is_registered_when_it_is_assigned() -> None:
+    module = nn.Module()
+    module.mean, module.seen = nn.Buffer(pyrite.ones(2)), nn.Buffer(persistent=False)
+    assert [n for n, _ in module.named_buffers()] == ["mean", "seen"]
+    assert list(module.state_dict()) == ["mean"]
+    module.mean = nn.Buffer(pyrite.zeros(3), persistent=False)
+    assert type(module.mean) is pyrite.Tensor
+    assert list(module.state_dict()) == []
+    module.mean = nn.Parameter(pyrite.ones(1))
+    assert [n for n, _ in module.named_parameters()] == ["mean"]
+    assert (nn.Buffer(pyrite.ones(2)) + 1).tolist() == [2.0, 2.0]
+
+
 def test_an_own_lazy_module() -> None:
     class Scale(LazyModuleMixin, nn.Module):
         def __init__(self) -> None:

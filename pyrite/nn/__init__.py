@@ -9,5 +9,6 @@ from . import modules as modules
 from . import parameter as parameter
 from . import utils as utils
 from .modules import *  # noqa: F403
+from .parameter import Buffer as Buffer
 from .parameter import UninitializedBuffer as UninitializedBuffer
 from .parameter import UninitializedParameter as UninitializedParameter

@@ -8,7 +8,25 @@ from .._dtypes import dtype, get_default_dtype
 from .._tensor import F, Parameter, Tensor
 from ..autograd.modes import no_grad
 
-__all__ = ["Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
+
+
+class Buffer(Tensor):
+    """A tensor that becomes a Module's buffer when it is assigned to an attribute.
+
+    Args:
+        data: its value.
+        persistent: whether it is part of the module's `state_dict`.
+    """
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
+        return Tensor.__new__(cls)
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        source = F.empty((0,), get_default_dtype()) if data is None else data
+        kept = source.detach()
+        super().__init__(kept.array, source.requires_grad)
+        self.storage, self.persistent = kept.storage, persistent
 
 
 class UninitializedTensorMixin:

@@ -11,7 +11,7 @@ from ..._tensor import F, Parameter, Tensor
 from ...autograd.hooks import add_hook, clear_grads, new_arguments
 from ...autograd.modes import is_grad_enabled
 from ...autograd.node import RemovableHandle
-from ..parameter import is_lazy
+from ..parameter import Buffer, is_lazy
 from . import _backward_hooks, _call_errors, _summary
 from ._state import StateMixin
 
@@ -134,12 +134,12 @@ class Module(StateMixin):
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
         for group, (kind, what, expected) in _MEMBERS.items():
-            if isinstance(value, kind) and kind is not Tensor:
+            if isinstance(value, Buffer if kind is Tensor else kind):
                 for other in (own, *(own.get(g, {}) for g in _MEMBERS if g != group)):
                     other.pop(name, None)
                 own.get("_non_persistent_buffers_set", set()).discard(name)
-                register = self.register_parameter if kind is Parameter else self.register_module
-                register(name, value)
+                register: Any = getattr(self, f"register_{what}")
+                register(name, *_registered(value))
                 return
             if name in own.get(group, ()):
                 if value is not None and not isinstance(value, kind):
@@ -457,6 +457,11 @@ _MEMBERS: dict[str, tuple[Any, str, str]] = {
     "_modules": (Module, "module", "torch.nn.Module"),
     "_buffers": (Tensor, "buffer", "torch.Tensor"),
 }
+
+
+def _registered(value: Any) -> tuple[Any, ...]:
+    """The arguments, beside the name, with which a member is registered."""
+    return (value.as_plain(), value.persistent) if isinstance(value, Buffer) else (value,)
 
 
 def indent(text: str) -> str:
