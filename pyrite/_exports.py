@@ -140,7 +140,9 @@ def export_op(op: Op) -> None:
 
 
 def _with_out(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    typed = "dtype" in function.__code__.co_varnames  # computes in the dtype of `out`
+    typed = (
+        "dtype" in inspect.unwrap(function).__code__.co_varnames
+    )  # computes in the dtype of `out`
 
     @functools.wraps(function)
     def wrapped(*args: Any, out: Any = None, **kwargs: Any) -> Any:

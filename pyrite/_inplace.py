@@ -9,6 +9,7 @@ all views of that base refresh their history when they are next used.
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterable
@@ -46,7 +47,7 @@ _SHARED = (
 def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Callable[..., Any]:
     """The in-place twin `name_` of a function on Tensors; `op` says what the function saves."""
     aligned = op is not None and op.kind == "pointwise"
-    typed = op is None and "dtype" in function.__code__.co_varnames
+    typed = op is None and "dtype" in inspect.unwrap(function).__code__.co_varnames
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         others = (*args, *kwargs.values()) if kwargs else args
