@@ -46,7 +46,9 @@ LAYERS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = {
     "Transformer": ((6, 2, 1, 1, 8), {}, (SEQUENCE, SEQUENCE)),
 }
 BUILT = {
-    "TransformerEncoder": lambda m: m.TransformerEncoder(m.TransformerEncoderLayer(6, 2, 8), 2),
+    "TransformerEncoder": lambda m: m.TransformerEncoder(
+        m.TransformerEncoderLayer(6, 2, 8), 2, enable_nested_tensor=False
+    ),
     "TransformerDecoder": lambda m: m.TransformerDecoder(m.TransformerDecoderLayer(6, 2, 8), 2),
     "AdaptiveLogSoftmaxWithLoss": lambda m: m.AdaptiveLogSoftmaxWithLoss(6, 8, [2, 4]),
     "SyncBatchNorm": lambda m: m.SyncBatchNorm(4),
