@@ -85,7 +85,7 @@ def _numpy_words(make: Maker) -> Maker:
 
 
 def _tensors_only(name: str, make: Maker) -> Maker:
-    """Let a function refuse numbers for its first operands; TypeError in torch's words."""
+    """Let a function refuse numbers for its first operands; TypeError as in torch."""
     count = TENSORS_ONLY[name]
 
     def made() -> Callable[..., Any]:
@@ -93,10 +93,13 @@ def _tensors_only(name: str, make: Maker) -> Maker:
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            for i, value in enumerate(args[:count], 1):
+            for value in args[:count]:
                 if not isinstance(value, Tensor):
-                    kind = type(value).__name__
-                    raise TypeError(f"{name}(): argument {i} must be Tensor, not {kind}")
+                    kinds = ", ".join(type(v).__name__ for v in args[:count])
+                    raise TypeError(
+                        f"{name}(): expected a Tensor for each of the first {count} operands, got "
+                        f"{kinds}; wrap a number with pyrite.tensor()"
+                    )
             return function(*args, **kwargs)
 
         return checked

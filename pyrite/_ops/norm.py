@@ -33,9 +33,9 @@ def _normalize(
     xp: Any, input: Any, weight: Any, bias: Any, eps: float, dims: Sizes, shape: Sizes
 ) -> tuple[Any, Any, Any]:
     """Result, mean and (biased) variance; the statistics keep their dimensions with size 1."""
-    mean = average(input, dims, True)
+    mean = average(xp, input, dims, True)
     out = input - mean
-    var = average(out * out, dims, True)
+    var = average(xp, out * out, dims, True)
     out *= 1 / xp.sqrt(var + eps)
     if weight is not None:
         out *= xp.reshape(weight, shape)
@@ -50,8 +50,8 @@ def _normalize_grad(
     """Gradients of input, weight and bias."""
     x = (input - mean) * rstd
     slope = grad if weight is None else grad * xp.reshape(weight, shape)
-    dx = slope - average(slope, dims, True)
-    dx -= x * average(slope * x, dims, True)
+    dx = slope - average(xp, slope, dims, True)
+    dx -= x * average(xp, slope * x, dims, True)
     dx *= rstd
     repeats = _repeats(grad.ndim, shape)
     sums = (xp.sum(grad * x, axis=repeats), xp.sum(grad, axis=repeats))

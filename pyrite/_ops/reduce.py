@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from .._dtypes import float64
 from .._errors import wrap_dim
 from .pointwise import is_complex, log_add_exp
 from .table import Array, op
@@ -38,26 +39,35 @@ def reduced(dim: Dims, ndim: int) -> tuple[int, ...]:
 
 def count(shape: tuple[int, ...], dim: Dims) -> int:
     """The number of elements behind each result."""
+    if dim is None:
+        return math.prod(shape)
     return math.prod([shape[d] for d in reduced(dim, len(shape))])
 
 
 _FEW = 4096
+_DOUBLE = float64.numpy
 
 
 def _few(input: Any) -> bool:
-    return input.dtype.itemsize <= 4 and input.size <= _FEW
+    return input.size <= _FEW and input.dtype.itemsize <= 4
 
 
-def total(input: Any, axis: Any, keepdims: bool) -> Any:
-    """The sum of floating numbers, of few in double precision: as good as a cascade of sums."""
-    if not _few(input):
-        return input.sum(axis=axis, keepdims=keepdims)
-    return input.sum(axis=axis, keepdims=keepdims, dtype="float64").astype(input.dtype)
+def total(xp: Any, input: Any, axis: Any, keepdims: bool, parts: int = 1) -> Any:
+    """The sum of floating numbers over `parts`, in double precision where there are few.
+
+    Few numbers are added one after the other; double makes that as good as a cascade of sums.
+    """
+    if input.size > _FEW or (kind := input.dtype).itemsize > 4:
+        out = input.sum(axis, None, None, keepdims)
+        return out if parts == 1 else out / parts
+    out = input.sum(axis, _DOUBLE, None, keepdims)
+    out = out if parts == 1 else out / parts
+    return out.astype(kind) if out.ndim else xp.asarray(out, kind)
 
 
-def average(input: Any, dim: Dims, keepdims: bool) -> Any:
+def average(xp: Any, input: Any, dim: Dims, keepdims: bool) -> Any:
     """The mean of floating numbers over `dim`."""
-    return total(input, axes(dim, input.ndim), keepdims) / count(input.shape, dim)
+    return total(xp, input, axes(dim, input.ndim), keepdims, count(input.shape, dim))
 
 
 def kept(F: Any, value: Any, dim: Dims, keepdim: bool, shape: tuple[int, ...]) -> Any:
@@ -111,7 +121,7 @@ def sum(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The sum over `dim`; integers and bool in int64."""
     axis = axes(dim, input.ndim)
     if input.dtype.kind == "f":
-        return total(input, axis, keepdim)
+        return total(xp, input, axis, keepdim)
     return input.sum(axis=axis, dtype=_total(xp, input), keepdims=keepdim)
 
 
@@ -122,7 +132,7 @@ sum.vjp(input=expand_reduced)
 def mean(xp: Any, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """The mean over `dim`; RuntimeError for integers."""
     _floating("mean", input)
-    return average(input, dim, keepdim)
+    return average(xp, input, dim, keepdim)
 
 
 def _mean_vjp(F: Any, g: Any, dim: Any, keepdim: bool, input_shape: tuple[int, ...]) -> Any:
@@ -139,7 +149,7 @@ def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
     """The product over one dimension; integers and bool in int64."""
     axis = axes(dim, input.ndim)
     if input.dtype.kind == "f" and _few(input):
-        return input.prod(axis=axis, keepdims=keepdim, dtype="float64").astype(input.dtype)
+        return xp.asarray(input.prod(axis, _DOUBLE, None, keepdim), input.dtype)
     return input.prod(axis=axis, dtype=_total(xp, input), keepdims=keepdim)
 
 
@@ -371,8 +381,10 @@ def _scan(join: Any, parts: tuple[Any, ...], dim: int, reverse: bool = False) ->
 def _running(xp: Any, function: Any, input: Any, dim: int) -> Any:
     """A running sum or product; of few floating numbers in double precision."""
     double = input.dtype.kind == "f" and _few(input)
-    kind = "float64" if double else _total(xp, input)
-    out = function(input, axis=axes(dim, input.ndim), dtype=kind).reshape(input.shape)
+    kind = _DOUBLE if double else _total(xp, input)
+    out = function(input, axes(dim, input.ndim), kind)
+    if not input.ndim:
+        out = out.reshape(())
     return out.astype(input.dtype if double else out.dtype, order="C", copy=False)
 
 
