@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from . import _exports, backends
-from ._composites.legacy import TYPES
+from ._composites.tensor_types import TYPES
 from ._device import device, get_default_device, set_default_device
 from ._dtypes import (
     bfloat16,

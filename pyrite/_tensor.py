@@ -88,7 +88,7 @@ class Tensor:
     _grad: Tensor | None
     _requires_grad: bool
 
-    # `Tensor(2, 3)` and `Tensor([1, 2])`, torch's old forms (see `_composites.legacy`).
+    # `Tensor(2, 3)` and `Tensor([1, 2])`, torch's old forms (see `_composites.tensor_types`).
     from_data: ClassVar[Callable[..., Any]]
 
     def __init__(

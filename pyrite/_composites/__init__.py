@@ -4,8 +4,9 @@ from ._register import COMPOSITES as COMPOSITES
 from ._register import composite as composite
 
 from . import (
-    activation, arrange, attention, checks, classification, complex, conv, convert, copies, create,
-    ctc, dropout, einsum, embedding, factor, facts, fft, foreach, index, legacy, linalg, loss,
-    masked, matrix, norm, numeric, pointwise, pool, random, reduce, resample, rnn, scatter, shape,
-    softmax, sort, special, stft, storage, window, write,
+    activation, arrange, attention, calculus, checks, classification, complex, conv, convert,
+    create, ctc, distance, dropout, einsum, embedding, factor, fft, foreach, histogram, index,
+    loss, masked, matmul, matrix, norm, normalization, pad, pointwise, pool, properties, random,
+    reduce, resample, rnn, scatter, shape, softmax, sort, special, statistics, stft, storage,
+    tensor_types, view_copy, window, write,
 )  # fmt: skip

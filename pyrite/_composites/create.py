@@ -266,13 +266,9 @@ def _number(value: Any) -> Any:
 
 @factory
 def arange(
-    start: Any = 0,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: dtype | None = None,
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: dtype | None = None,
     device: Any = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """`start, start + step, ...` below `end`; int64 if all three are ints, else floating."""
     start, end, step = map(_number, (0, start, step) if end is None else (start, end, step))
     if any(isinstance(v, float) and not math.isfinite(v) for v in (start, end)):
@@ -295,13 +291,9 @@ def arange(
 
 @factory
 def range(
-    start: Any = 0,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: dtype | None = None,
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: dtype | None = None,
     device: Any = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Like `arange`, but `end` is included and the default dtype is floating."""
     start, end = (0, start) if end is None else (start, end)
     out = F.arange(0, int((end - start) / step) + 1, 1, float64, device=device) * step + start

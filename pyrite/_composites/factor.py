@@ -7,10 +7,10 @@ from typing import Any
 
 from .._ops.factor import adjoint as _adjoint
 from .._ops.factor import part, permuted
-from .._ops.linalg import transposed
+from .._ops.matmul import transposed
 from .._tensor import F, Tensor
+from ..return_types import result_type
 from ._register import composite
-from .reduce import result_type
 
 mT, adjoint = partial(transposed, F), partial(_adjoint, F)
 

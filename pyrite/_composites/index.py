@@ -316,3 +316,34 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 def argwhere(input: Tensor) -> Tensor:
     """The indices of elements that are not zero: (n, ndim) int64."""
     return F.nonzero(input)
+
+
+# ---- positions
+
+
+@composite("f")
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Positions in the flattened tensor as one index per dimension of `shape`."""
+    if indices.dtype.is_floating_point or indices.dtype.is_complex or indices.dtype.name == "bool":
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    sizes = shape.tolist() if isinstance(shape, Tensor) else shape
+    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    if any(not isinstance(n, int) for n in sizes):
+        raise ValueError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    out, rest = [], indices
+    for n in reversed(sizes):
+        out.append(F.remainder(rest, n))
+        rest = F.floor_divide(rest, n)
+    return tuple(reversed(out))
+
+
+@composite()
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first `size` indices of elements that are not zero, filled up with `fill_value`."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    found = F.slice(input.nonzero(), (slice(0, size),))
+    rest: Any = F.full((size - found.shape[0], input.ndim), fill_value, int64, device=input.device)
+    return F.cat([found, rest], 0)

@@ -259,7 +259,7 @@ def triplet_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """max(0, |anchor - positive| - |anchor - negative| + margin) in the p-norm."""
-    from .linalg import pairwise_distance
+    from .distance import pairwise_distance
 
     reduction = legacy(size_average, reduce, reduction)
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -281,7 +281,7 @@ def triplet_margin_with_distance_loss(
     swap: bool = False, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """`triplet_margin_loss` with a distance of the caller's."""
-    from .linalg import pairwise_distance
+    from .distance import pairwise_distance
 
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")

@@ -1,4 +1,4 @@
-"""Functions of matrices: determinants, spectra, norms, ranks, powers; `linalg` and older names."""
+"""Functions of matrices: determinants, powers, spectra, ranks; `linalg` and older names."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .._dtypes import dtype as dtype_
 from .._dtypes import finfo
-from .._errors import wrap_dim
 from .._ops.factor import part
 from .._tensor import F, Tensor
+from ..return_types import result_type
 from ._register import composite
-from .factor import adjoint, check_matrix, inv_ex, inverse, linalg_qr, mT, solve
+from .factor import adjoint, check_matrix, inv_ex, inverse, linalg_qr, solve
+from .norm import matrix_norm, vector_norm
 from .random import randn
-from .reduce import result_type, vector_norm
-from .shape import conj, movedim, reshape
+from .shape import movedim, reshape
 
 EIGH, EIG = (
     result_type(f"linalg_{name}", "eigenvalues", "eigenvectors") for name in ("eigh", "eig")
@@ -195,90 +194,7 @@ def pca_lowrank(
     return _lowrank(F.sub(A, F.mean(A, -2, True)) if center else A, q, niter)
 
 
-# ---- norms and condition
-
-
-def _matrix_dims(name: str, A: Tensor, dim: Sequence[int]) -> tuple[int, int]:
-    if A.ndim < 2:
-        check_matrix(name, A)
-    if isinstance(dim, int) or len(dim) != 2:
-        raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {dim}")
-    first, second = (wrap_dim(d, A.ndim) for d in dim)
-    if first == second:
-        raise RuntimeError(f"{name}: dims must be different. Got {tuple(dim)}")
-    return first, second
-
-
-def _extreme(x: Tensor, dim: int, largest: bool) -> Tensor:
-    """The largest of sizes along `dim`, 0 of none, or the smallest; the dimension stays."""
-    if largest:
-        return F.amax(x, dim, True) if x.shape[dim] else F.sum(x, dim, True)
-    return F.amin(x, dim, True)
-
-
-@composite("", aliases=("linalg.matrix_norm",), out=True)
-def matrix_norm(
-    input: Tensor, ord: float | str = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False,
-    *, dtype: dtype_ | None = None,
-) -> Tensor:  # fmt: skip
-    """The norm of matrices: "fro", "nuc", or 1, 2, inf and their negatives (smallest)."""
-    name = "linalg.matrix_norm"
-    rows, columns = _matrix_dims(name, input, dim)
-    A = input if dtype is None else F.cast(input, dtype)
-    if ord == "fro":
-        return vector_norm(A, 2, (rows, columns), keepdim)
-    if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
-        check_matrix(name, A)
-        S = F.svdvals(movedim(A, (rows, columns), (-2, -1)))
-        out = F.sum(S, -1) if isinstance(ord, str) else _extreme(S, -1, ord > 0)
-        sizes = [1 if d in (rows, columns) else n for d, n in enumerate(A.shape)]
-        kept = [n for d, n in enumerate(sizes) if keepdim or d not in (rows, columns)]
-        return F.reshape(out, tuple(kept))
-    if isinstance(ord, str) or abs(ord) not in (1, math.inf):
-        raise RuntimeError(f"{name}: Order {ord} not supported.")
-    check_matrix(name, A, precise=False)
-    along, across = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = F.vector_norm(A, 1.0, along, True)
-    out = _extreme(sums, across, ord > 0)
-    return out if keepdim else F.sum(out, (rows, columns))
-
-
-@composite("", aliases=("linalg.norm",), out=True, name="linalg_norm")
-def linalg_norm(
-    input: Tensor, ord: float | str | None = None, dim: int | Sequence[int] | None = None,
-    keepdim: bool = False, *, dtype: dtype_ | None = None,
-) -> Tensor:  # fmt: skip
-    """A vector norm, or a matrix norm where `dim` has two entries or `ord` asks for one."""
-    dims = None if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    if dims is not None and len(dims) not in (1, 2):
-        raise RuntimeError(
-            f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}"
-        )
-    if dims is None and ord is not None and input.ndim not in (1, 2):
-        raise RuntimeError(
-            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
-            f"{input.ndim}D."
-        )
-    n = input.ndim if dims is None else len(dims)
-    if ord is not None and n == 2:
-        return matrix_norm(input, ord, dims or (0, 1), keepdim, dtype=dtype)
-    if isinstance(ord, str):
-        raise RuntimeError(f"linalg.norm: Order {ord} is one of matrices; a vector has none")
-    return vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
-
-
-@composite(out=True)
-def norm(
-    input: Tensor, p: float | str | None = "fro", dim: int | Sequence[int] | None = None,
-    keepdim: bool = False, dtype: dtype_ | None = None,
-) -> Tensor:  # fmt: skip
-    """The vector norm of order `p` over `dim` ("fro" is 2), or the nuclear norm ("nuc")."""
-    if p == "nuc":
-        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
-    order = 2.0 if p is None or p == "fro" else p
-    if isinstance(order, str):
-        raise ValueError(f"norm: p must be a number, 'fro' or 'nuc', got {p!r}")
-    return vector_norm(input, order, dim, keepdim, dtype=dtype)
+# ---- condition
 
 
 @composite("", aliases=("linalg.cond",), out=True)
@@ -458,77 +374,3 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonal of the last (or given) two dimensions, as the last dimension; a view."""
     return F.diagonal(A, offset, dim1, dim2)
-
-
-# ---- statistics
-
-
-def _weights(name: str, given: Tensor, floating: bool, n: int) -> None:
-    if given.ndim > 1:
-        raise RuntimeError(
-            f"cov(): expected {name} to have one or fewer dimensions but got {given.ndim}"
-        )
-    if given.dtype.is_floating_point is not floating:
-        kind = "floating point" if floating else "integral"
-        raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {given.dtype}")
-    if given.array.size != n:
-        raise RuntimeError(
-            f"cov(): expected {name} to have the same numel as there are observations in the input "
-            f"but got {given.array.size} != {n}"
-        )
-    if F.any(F.lt(given, 0)):
-        raise RuntimeError(f"cov(): {name} cannot be negative")
-
-
-@composite()
-def cov(
-    input: Tensor, *, correction: int = 1, fweights: Tensor | None = None,
-    aweights: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """The covariance of the rows (variables) over columns, which may count several times."""
-    if input.ndim > 2:
-        raise RuntimeError(
-            f"cov(): expected input to have two or fewer dimensions but got {input.ndim}"
-        )
-    x = input if input.ndim == 2 else reshape(input, (1, -1))
-    if not (x.dtype.is_floating_point or x.dtype.is_complex):
-        x = F.div(x, 1)
-    n, w = x.shape[1], None
-    for name, given, floating in (("fweights", fweights, False), ("aweights", aweights, True)):
-        if given is not None:
-            _weights(name, given, floating, n)
-            w = given if w is None else F.mul(w, given)
-    total = n if w is None else F.sum(w)
-    weighted = x if w is None else F.mul(x, w)
-    away = F.sub(x, F.div(F.sum(weighted, 1, True), total))
-    spread = away if w is None else F.mul(away, w)
-    free = _freedom(total, w, aweights, correction)
-    out = F.div(F.matmul(spread, conj(mT(away))), free)
-    return F.reshape(out, ()) if out.array.size == 1 else out
-
-
-def _freedom(total: Any, w: Tensor | None, aweights: Tensor | None, correction: int) -> Any:
-    """What sums of squares are divided by: the total weight less the correction, at least 0."""
-    if w is None:
-        return max(total - correction, 0)
-    if aweights is not None and correction:
-        correction = F.div(F.mul(F.sum(F.mul(w, aweights)), correction), total)
-    return F.clamp(F.sub(total, correction), 0, None)
-
-
-@composite()
-def corrcoef(input: Tensor) -> Tensor:
-    """The correlation coefficients of the rows (variables) over columns."""
-    if input.ndim > 2:
-        raise RuntimeError(
-            f"corrcoef(): expected input to have two or fewer dimensions but got {input.ndim}"
-        )
-    c = cov(input)
-    if not c.ndim:
-        return F.div(c, c)
-    d = F.diagonal(c)
-    if c.dtype.is_complex:
-        d = F.real(d)
-    scale = F.sqrt(d)
-    out = F.div(F.div(c, F.reshape(scale, (-1, 1))), scale)
-    return out if c.dtype.is_complex else F.clamp(out, -1, 1)

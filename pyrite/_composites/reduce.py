@@ -1,4 +1,4 @@
-"""Reductions with torch's signatures: `dtype=`, several forms of `max`, spread, norms, scans."""
+"""Reductions with torch's signatures: `dtype=`, several forms of `max`, spread, scans."""
 
 from __future__ import annotations
 
@@ -167,24 +167,6 @@ _spread("var", "Variance")
 _spread("std", "Standard deviation")
 
 
-# ---- norms
-
-
-@composite("", aliases=("linalg.vector_norm",), out=True)
-def vector_norm(
-    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False,
-    *, dtype: dtype_ | None = None,
-) -> Tensor:  # fmt: skip
-    """`sum(abs(x)**ord)**(1/ord)` over `dim` (all if None); inf and -inf: largest and smallest."""
-    return F.vector_norm(x if dtype is None else F.cast(x, dtype), ord, dim, keepdim)
-
-
-@composite()
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The norm of order `p` of `input - other`."""
-    return F.vector_norm(F.sub(input, other), p)
-
-
 # ---- cumulative
 
 
@@ -210,49 +192,3 @@ def cummax(input: Tensor, dim: int) -> Any:
 def cummin(input: Tensor, dim: int) -> Any:
     """The running minimum along `dim` and where it was last met."""
     return pick(input, F.extreme_indices(input, dim, False), dim, True, CUMMIN)
-
-
-def _along(x: Tensor, dim: int, start: int | None, stop: int | None) -> Tensor:
-    return F.slice(x, (slice(None),) * wrap_dim(dim, x.ndim) + (slice(start, stop),))
-
-
-@composite(out=True)
-def diff(
-    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None,
-    append: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """The difference of neighbours along `dim`, `n` times; RuntimeError for 0-d tensors."""
-    if not input.ndim:
-        raise RuntimeError("diff expects input to be at least one-dimensional")
-    if n < 0:
-        raise RuntimeError(f"order must be non-negative but got {n}")
-    parts = [x for x in (prepend, input, append) if x is not None]
-    out = F.cat(parts, dim) if n and len(parts) > 1 else input
-    minus = F.logical_xor if out.dtype.name == "bool" else F.sub
-    for _ in range(n):
-        out = minus(_along(out, dim, 1, None), _along(out, dim, None, -1))
-    return out if n else F.clone(out)
-
-
-@composite("f", aliases=("trapz",))
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
-    """The integral of `y` along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
-    return F.sum(_trapezoids(y, x, dx, dim), dim)
-
-
-@composite("f")
-def cumulative_trapezoid(
-    y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1
-) -> Tensor:
-    """The running integral of `y` along `dim` by the trapezoid rule."""
-    return F.cumsum(_trapezoids(y, x, dx, dim), dim)
-
-
-def _trapezoids(y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
-    both = F.mul(F.add(_along(y, dim, 1, None), _along(y, dim, None, -1)), 0.5)
-    if x is None:
-        return F.mul(both, dx)
-    if x.ndim == 1:
-        x = F.reshape(x, (-1,) + (1,) * (y.ndim - 1 - wrap_dim(dim, y.ndim)))
-        return F.mul(both, F.sub(_along(x, 0, 1, None), _along(x, 0, None, -1)))
-    return F.mul(both, F.sub(_along(x, dim, 1, None), _along(x, dim, None, -1)))

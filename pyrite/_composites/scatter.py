@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -281,3 +282,48 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     same_dtype("put_", input, source)
     at = [reshape(index, -1)]
     return "index_put", reshape(input, -1), (reshape(source, -1), at, (0,), accumulate)
+
+
+# ---- segments
+
+_IDENTITY = {"sum": 0.0, "mean": math.nan, "prod": 1.0, "max": -math.inf, "min": math.inf}
+
+
+_SCATTER = {"max": "amax", "min": "amin"}
+
+
+@composite("f")
+def segment_reduce(
+    data: Tensor, reduce: str, *, lengths: Tensor | None = None, indices: Tensor | None = None,
+    offsets: Tensor | None = None, axis: int = 0, unsafe: bool = False,
+    initial: float | None = None,
+) -> Tensor:  # fmt: skip
+    """Each segment of `data` along its first dimension reduced: sum, mean, prod, max or min.
+
+    Segments are given by their lengths, or by offsets from 0 to the size of the dimension.
+    """
+    if reduce not in _IDENTITY:
+        raise RuntimeError(f"unsupported reduction {reduce!r}; there are {', '.join(_IDENTITY)}")
+    if indices is not None or axis != 0 or (lengths is None) == (offsets is None):
+        raise RuntimeError("segment_reduce(): expected lengths or offsets along axis 0")
+    if lengths is None:
+        assert offsets is not None
+        lengths = offsets.diff()
+    if lengths.ndim != 1 or (not unsafe and int(F.sum(lengths)) != data.shape[0]):
+        raise RuntimeError(
+            "segment_reduce(): Expected all rows of lengths along axis to sum to data.size(axis): "
+            f"got {lengths.tolist()} for {data.shape[0]}"
+        )
+    segments: Any = F.arange(0, lengths.shape[0], 1, int64, device=data.device)
+    ids = segments.repeat_interleave(lengths)
+    start = _IDENTITY[reduce] if initial is None else initial
+    shape = (lengths.shape[0], *data.shape[1:])
+    out: Any = F.full(shape, start, data.dtype, device=data.device)
+    if reduce == "mean":
+        out = F.full(shape, initial or 0.0, data.dtype, device=data.device)
+        count = F.view(lengths, (-1,) + (1,) * (data.ndim - 1))
+        summed = out.index_add(0, ids, data)
+        empty = start if initial is None else initial
+        return F.where(F.eq(count, 0), empty, F.div(summed, count.clamp(min=1)))
+    index = F.expand(F.view(ids, (-1,) + (1,) * (data.ndim - 1)), tuple(data.shape))
+    return out.scatter_reduce(0, index, data, _SCATTER.get(reduce, reduce), include_self=True)

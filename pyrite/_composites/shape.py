@@ -567,3 +567,15 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
 def resize_as_(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
     """`resize_` to the shape of another tensor."""
     return resize_(self, other.array.shape)
+
+
+@composite("m", name="resize")
+def resized(self: Tensor, *sizes: int) -> Tensor:
+    """A copy with another shape: elements are kept in order, new ones undefined."""
+    return resize_(F.clone(self).detach(), *sizes)
+
+
+@composite("m")
+def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
+    """A copy with the shape of another tensor."""
+    return resized(self, *tensor.shape)

@@ -16,7 +16,6 @@ SORT, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE = (
     result_type(name, "values", "indices")
     for name in ("sort", "topk", "kthvalue", "median", "nanmedian", "mode")
 )
-HISTOGRAM = result_type("histogram", "hist", "bin_edges")
 
 # ---- order
 
@@ -257,58 +256,3 @@ def unique_consecutive(
 ) -> Any:  # fmt: skip
     """`unique` that merges equal neighbours only and keeps the order."""
     return _distinct(input, dim, True, return_inverse, return_counts)
-
-
-def _bounds(input: Tensor, low: float, high: float, margin: float) -> tuple[float, float]:
-    """The range of a histogram: that of the data if none is given, widened if it is a point."""
-    if low == high and input.shape.numel():
-        low, high = F.amin(input).item(), F.amax(input).item()
-    elif low == high == 0 and margin < 1:
-        return 0.0, 1.0
-    if low == high:
-        low, high = low - margin, high + margin
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise RuntimeError(f"range of [{low}, {high}] is not finite")
-    if low > high:
-        raise RuntimeError(f"max must be larger than min, got {low} and {high}")
-    return float(low), float(high)
-
-
-@composite(out=True)
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements lie in each of `bins` equal parts of [min, max] (of the data if equal)."""
-    if bins <= 0:
-        raise RuntimeError(f"bins must be > 0, got {bins}")
-    return F.histogram_counts(input, None, bins, *_bounds(input, min, max, 1.0))
-
-
-@composite()
-def histogram(
-    input: Tensor, bins: Tensor | int, *, range: tuple[float, float] | None = None,
-    weight: Tensor | None = None, density: bool = False,
-) -> Any:  # fmt: skip
-    """Counts (or summed weights) in `bins` equal parts of the range, and the edges of the parts.
-
-    `bins` may also be a tensor: the edges, in order.
-    """
-    if isinstance(bins, Tensor):
-        edges, hist = bins, _counts_between(input, bins, weight)
-    else:
-        low, high = _bounds(input, *(range or (0.0, 0.0)), 0.5)
-        hist = F.histogram_counts(input, weight, bins, low, high)
-        edges = F.linspace(low, high, bins + 1, hist.dtype, device=hist.device)
-    if density:
-        widths = F.sub(F.slice(edges, (slice(1, None),)), F.slice(edges, (slice(0, -1),)))
-        hist = F.div(hist, F.mul(F.sum(hist), widths))
-    return HISTOGRAM(hist, edges)
-
-
-def _counts_between(input: Tensor, edges: Tensor, weight: Tensor | None) -> Tensor:
-    """Counts between given edges; the last part includes its upper edge."""
-    x, last = F.reshape(input, (-1,)), edges.shape[0] - 1
-    low, high = F.slice(edges, (0,)), F.slice(edges, (last,))
-    place = F.where(F.eq(x, high), last, F.search_rows(edges, x, True, False))
-    inside = F.logical_and(F.ge(x, low), F.le(x, high))
-    place = F.where(inside, place, 0)  # the count of what is outside is cut off
-    weights = F.ones_like(x) if weight is None else F.reshape(weight, (-1,))
-    return F.slice(F.bincount(place, weights, last + 1), (slice(1, None),))

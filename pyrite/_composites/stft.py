@@ -6,7 +6,7 @@ from typing import Any
 
 from .._tensor import F, Tensor
 from ._register import composite
-from .arrange import pad
+from .pad import pad
 from .shape import transpose
 
 

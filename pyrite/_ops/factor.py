@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from .._errors import LinAlgError
-from .linalg import transposed as mT
+from .matmul import transposed as mT
 from .pointwise import is_complex
 from .table import Array, op
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .factor import adjoint, batch, identity_like, lu_factor_ex, part
-from .linalg import transposed as mT
+from .matmul import transposed as mT
 from .pointwise import is_complex
 from .table import Array, op
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backends
-from .._composites.legacy import TYPES
+from .._composites.tensor_types import TYPES
 from .._device import device
 from ..random import manual_seed as _seed_all
 from . import amp as amp

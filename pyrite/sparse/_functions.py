@@ -7,8 +7,8 @@ from typing import Any
 
 from .._composites._register import composite
 from .._composites.create import LEGACY_TYPES, as_tensor
-from .._composites.linalg import addmm as _addmm
-from .._composites.linalg import mm as _mm
+from .._composites.matmul import addmm as _addmm
+from .._composites.matmul import mm as _mm
 from .._composites.scatter import scatter_reduce
 from .._composites.softmax import log_softmax as _dense_log_softmax
 from .._composites.softmax import softmax as _dense_softmax

@@ -13,8 +13,8 @@ from . import _jit
 from ._registry import KERNELS as KERNELS
 
 FAMILIES = (
-    "pointwise", "reduce", "softmax", "loss", "norm", "pool", "optim", "matmul", "conv", "sparse",
-    "random", "attention",
+    "pointwise", "reduce", "softmax", "loss", "normalization", "pool", "optim", "matmul", "conv",
+    "sparse", "random", "attention",
 )  # fmt: skip
 
 if _jit.available():

@@ -12,10 +12,10 @@ from .._tensor import F, Tensor
 from ._register import composite
 from ._shapes import same_dtype
 from .einsum import contract, einsum
-from .shape import broadcast_tensors, conj, reshape
+from .shape import conj, reshape
 
 
-def _dims(name: str, **operands: tuple[Tensor, int]) -> None:
+def check_dims(name: str, **operands: tuple[Tensor, int]) -> None:
     """RuntimeError unless each operand has its number of dimensions."""
     if any(t.ndim != n for t, n in operands.values()):
         wanted = " and ".join(f"{k} {n}-D" for k, (_, n) in operands.items())
@@ -27,14 +27,14 @@ def _dims(name: str, **operands: tuple[Tensor, int]) -> None:
 @composite(out=True)
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices, (n, k) and (k, m)."""
-    _dims("mm", self=(input, 2), mat2=(mat2, 2))
+    check_dims("mm", self=(input, 2), mat2=(mat2, 2))
     return F.matmul(input, mat2)
 
 
 @composite(out=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of the matrices of two batches, (b, n, k) and (b, k, m)."""
-    _dims("bmm", batch1=(input, 3), batch2=(mat2, 3))
+    check_dims("bmm", batch1=(input, 3), batch2=(mat2, 3))
     if mat2.shape[0] != input.shape[0]:
         raise RuntimeError(
             f"batch2 must have the batch size of batch1: expected {input.shape[0]}, got "
@@ -46,14 +46,14 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 @composite(out=True)
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix (n, m) and a vector (m,)."""
-    _dims("mv", input=(input, 2), vec=(vec, 1))
+    check_dims("mv", input=(input, 2), vec=(vec, 1))
     return F.matmul(input, vec)
 
 
 @composite(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Sum of the products of two vectors' elements."""
-    _dims("dot", input=(input, 1), tensor=(tensor, 1))
+    check_dims("dot", input=(input, 1), tensor=(tensor, 1))
     return F.matmul(input, tensor)
 
 
@@ -66,7 +66,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 @composite(out=True, aliases=("ger",))
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors' elements: (n,) and (m,) give (n, m)."""
-    _dims("outer", self=(input, 1), vec2=(vec2, 1))
+    check_dims("outer", self=(input, 1), vec2=(vec2, 1))
     return F.mul(reshape(input, (-1, 1)), vec2)
 
 
@@ -107,7 +107,7 @@ def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """`beta * input + alpha * (mat1 @ mat2)`, input broadcast to (n, m)."""
-    _dims("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
+    check_dims("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
     return _blend("addmm", input, F.matmul(mat1, mat2), beta, alpha)
 
 
@@ -290,57 +290,5 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return out if bias is None else F.add(out, bias)
 
 
-# ---- distances
-
-
 def _norm(x: Tensor, p: float, dim: Any, keepdim: bool = False) -> Tensor:
     return F.vector_norm(x, float(p), dim, keepdim)
-
-
-@composite(public="n", out=True)
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
-    """Divide by the p-norm along `dim`, or by `eps` where the norm is smaller."""
-    return F.div(input, F.clamp(_norm(input, p, dim, True), eps, None))
-
-
-@composite(public="fn")
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
-    pair = broadcast_tensors(x1, x2)
-    unit = [normalize(x, 2, dim, eps) for x in pair]
-    return F.sum(F.mul(*unit), dim)
-
-
-@composite(public="fn")
-def pairwise_distance(
-    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
-    """p-norm of `x1 - x2 + eps` along the last dimension."""
-    return _norm(F.add(F.sub(x1, x2), eps), p, -1, keepdim)
-
-
-@composite(public="f")
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
-    """p-norm between each row of x1 (..., p, m) and of x2 (..., r, m): (..., p, r)."""
-    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            "cdist: X1 and X2 must be at least 2-D with the same number of columns, got shapes "
-            f"{list(x1.shape)} and {list(x2.shape)}"
-        )
-    if p < 0:
-        raise RuntimeError("cdist only supports non-negative p values")
-    rows = reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
-    columns = reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
-    return _norm(F.sub(rows, columns), p, -1)
-
-
-@composite(public="fn")
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """p-norms between all pairs of rows of (n, m), i < j in order: (n (n - 1) / 2,)."""
-    _dims("pdist", input=(input, 2))
-    if p < 0:
-        raise RuntimeError("pdist only supports non-negative p values")
-    n = input.shape[0]
-    pairs = F.nonzero(F.triu(F.full((n, n), True, bool_, device=input.device), 1))
-    first, second = (F.embedding(input, i) for i in F.unbind(pairs, 1))
-    return _norm(F.sub(first, second), p, -1)
