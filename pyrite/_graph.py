@@ -23,6 +23,7 @@ from ._ops.table import Op
 from ._storage import storage_of
 from ._symbols import KINDS, SCOPE, plain, remember
 from ._tensor import F, Tensor
+from ._trees import tree_map
 from .autograd import modes
 from .autograd.recording import bound_of
 
@@ -155,14 +156,10 @@ class Recorder:
 
     def encode(self, value: Any) -> Any:
         """An argument with Values in place of tensors, at any depth."""
-        if isinstance(value, Tensor) or type(value) in backends._by_type:
-            return self.value(value)
-        if isinstance(value, tuple | list):
-            items = [self.encode(v) for v in value]
-            return items if isinstance(value, list) else tuple(items)
-        if isinstance(value, dict):
-            return {k: self.encode(v) for k, v in value.items()}
-        return value
+        return tree_map(
+            lambda v: self.value(v) if isinstance(v, Tensor) or type(v) in backends._by_type else v,
+            value,
+        )
 
     # ---- what happens
 
@@ -368,7 +365,7 @@ class Graph:
             made = self._run(*[t.array for t in given])  # type: ignore[union-attr]
         tensors = dict(zip(self._given, given, strict=True))
         self._count_writes(tensors)
-        return self._wrapped(self.outputs, made, tensors)
+        return tree_map(lambda v: self._wrapped(v, made, tensors), self.outputs)
 
     def _check(self, inputs: Sequence[Tensor]) -> None:
         if len(inputs) != len(self.inputs):
@@ -400,10 +397,6 @@ class Graph:
                 if value.name in self._shared:
                     out.storage = storage_of(tensors[self._shared[value.name].name])
             return tensors[value.name]
-        if isinstance(value, dict):
-            return {k: self._wrapped(v, made, tensors) for k, v in value.items()}
-        if isinstance(value, tuple | list):
-            return type(value)([self._wrapped(v, made, tensors) for v in value])
         return value
 
 

@@ -17,6 +17,7 @@ from ._exports import EXPORTS, TENSORS_ONLY
 from ._inplace import write_out
 from ._ops.table import TABLE
 from ._tensor import F, Tensor
+from ._trees import flatten, tree_map
 
 # ufunc -> name here, where they differ.
 _UFUNCS = {
@@ -88,13 +89,7 @@ def _take(a: Tensor, indices: Any, axis: int | None) -> Any:
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     """The Tensors among nested arguments."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for v in value:
-            yield from _tensors(v)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+    return (v for v in flatten(value)[0] if isinstance(v, Tensor))
 
 
 def _plain(tensors: Iterator[Tensor]) -> bool:
@@ -107,11 +102,7 @@ def _plain(tensors: Iterator[Tensor]) -> bool:
 
 def _host(value: Any) -> Any:
     """Arguments with arrays in place of Tensors."""
-    if isinstance(value, Tensor):
-        return value.array
-    if isinstance(value, tuple | list):
-        return type(value)([_host(v) for v in value])
-    return {k: _host(v) for k, v in value.items()} if isinstance(value, dict) else value
+    return tree_map(lambda v: v.array if isinstance(v, Tensor) else v, value)
 
 
 def _wrapped(result: Any) -> Any:

@@ -29,6 +29,7 @@ from ._dtypes import float64
 from ._inplace import check_writable
 from ._storage import storage_of
 from ._tensor import F, Tensor
+from ._trees import flatten, tree_map
 from .autograd.check import GradcheckError, gradcheck
 from .autograd.function import Function
 from .autograd.modes import no_grad
@@ -155,9 +156,7 @@ class CustomOp:
 
 def _detached(value: Any) -> Any:
     """The same memory without history, so that a kernel may call `.numpy()`."""
-    if isinstance(value, list | tuple):
-        return [_detached(v) for v in value]
-    return value.detach() if isinstance(value, Tensor) else value
+    return tree_map(lambda v: v.detach() if isinstance(v, Tensor) else v, value)
 
 
 def _device(values: Iterable[Any]) -> str:
@@ -280,8 +279,7 @@ def _fresh(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _outputs(result: Any) -> list[Tensor]:
-    several = result if isinstance(result, list | tuple) else [result]
-    return [r for r in several if isinstance(r, Tensor)]
+    return [r for r in flatten(result)[0] if isinstance(r, Tensor)]
 
 
 def _compare(what: str, got: list[Tensor], want: list[Tensor], atol: float, rtol: float) -> None:

@@ -25,7 +25,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 OTHERS = [p for d in ("benchmarks", "examples", "tests") for p in sorted((ROOT / d).rglob("*.py"))]
 
 FLOORS = (
-    "_dtypes _device _errors _codegen _formats _files _symbols return_types",
+    "_dtypes _device _errors _codegen _formats _files _symbols _trees return_types",
     "backends",
     "_ops",
     "_tensor _storage _inplace autograd _repr _graph",

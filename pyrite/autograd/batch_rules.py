@@ -16,6 +16,7 @@ from .. import _dtypes
 from .._errors import wrap_dim
 from .._ops.reduce import reduced
 from .._tensor import F, Tensor
+from .._trees import tree_map
 from . import modes
 from .batching import RANDOM, VmapLevel, broadcast_shape, loop, refuse_growing
 from .recording import _call
@@ -128,19 +129,11 @@ def shifted(level: VmapLevel, op: Any, values: Values) -> Any:
         if shift is not None:
             low[name] = shift(low[name], ndim + (op.name == "stack"), level.size)
     result = run(op, low)
-    return _mapped(_first_column, result) if flat else result
+    return tree_map(_first_column, result) if flat else result
 
 
 def _first_column(tensor: Tensor) -> Tensor:
     return F.reshape(tensor, tensor.array.shape[:1])
-
-
-def _mapped(function: Callable[[Tensor], Tensor], result: Any) -> Any:
-    """A function of each Tensor of a result."""
-    if not isinstance(result, tuple):
-        return function(result)
-    made = [function(r) for r in result]
-    return type(result)(*made) if hasattr(result, "_fields") else tuple(made)
 
 
 def _dims(dim: Any, ndim: int, size: int) -> Any:
@@ -346,7 +339,7 @@ def _images(level: VmapLevel, op: Any, values: Values) -> Any:
     if "input_shape" in low:
         n, *rest = values["input_shape"]
         low["input_shape"] = (n * level.size, *rest)
-    return _mapped(lambda t: _unfolded(t, 0, level.size), run(op, low))
+    return tree_map(lambda t: _unfolded(t, 0, level.size), run(op, low))
 
 
 def _cross_entropy(level: VmapLevel, op: Any, values: Values) -> Any:

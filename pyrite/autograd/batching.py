@@ -9,10 +9,10 @@ from typing import Any
 from .. import backends
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
+from .._trees import flatten, spread, tree_map
 from . import modes
 from .levels import Level, Wrapped, above, active, entered
 from .recording import _call
-from .trees import flatten, spread
 
 ITEM = (
     "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling "
@@ -371,9 +371,7 @@ def loop(level: VmapLevel, op: Any, values: dict[str, Any]) -> Any:
     """Any op: one call per example, results stacked."""
 
     def example(value: Any, i: int) -> Any:
-        if isinstance(value, tuple | list):
-            return [example(v, i) for v in value]
-        return F.slice(value.value, (i,)) if level.has(value) else value
+        return tree_map(lambda v: F.slice(v.value, (i,)) if level.has(v) else v, value)
 
     arrays = {p.name for p in op.arrays}
     rows = [

@@ -15,6 +15,7 @@ from typing import Any
 from .._dtypes import FLOAT
 from .._ops.table import TABLE
 from .._tensor import F, Tensor
+from .._trees import flatten, tree_map
 from . import modes
 from .batching import Batched, broadcast_shape, examples
 from .levels import Level, Wrapped, above, active, entered, outermost, parts
@@ -266,7 +267,7 @@ def _pointwise(
         (rate,) = differentiate(outs[:1], [args[i]], [seed], outer, True)
         if rate is not None:
             total = rate if total is None else F.add(total, rate)
-    value = value if outer else _detached(value)
+    value = value if outer else tree_map(lambda v: v.detach(), value)
     return value, [total, *[None] * (len(_outputs(value)) - 1)]
 
 
@@ -305,21 +306,12 @@ def _twice(
         found = differentiate([g for g, _ in pairs], seeds, [r for _, r in pairs], outer, outer)
     by_output = {id(o): r for o, r in zip(outs, found, strict=True)}
     result = [by_output.get(id(o)) for o in every]
-    return (value if outer else _detached(value)), result
-
-
-def _detached(value: Any) -> Any:
-    if not isinstance(value, tuple):
-        return value.detach()
-    made = [v.detach() for v in value]
-    return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+    return (value if outer else tree_map(lambda v: v.detach(), value)), result
 
 
 def needs_record(values: Any) -> bool:
     """Whether a Tensor among nested values needs a gradient."""
-    if isinstance(values, tuple | list):
-        return any(needs_record(v) for v in values)
-    return isinstance(values, Tensor) and values.requires_grad
+    return any(isinstance(v, Tensor) and v.requires_grad for v in flatten(values)[0])
 
 
 def alias(tensor: Tensor, follow: bool = True) -> Tensor:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._tensor import F, Tensor
+from .._trees import flatten
 from ..autograd.batching import vmap
-from ..autograd.trees import flatten
 from ._transforms import checked_outputs, jvp, partial_at, vjp
 
 Function = Callable[..., Any]
