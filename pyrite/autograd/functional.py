@@ -9,7 +9,9 @@ from .._tensor import F, Tensor
 from . import modes
 from .batching import vmap
 from .engine import differentiate
-from .forward_ad import alias, jvp_of
+from .forward import alias, jvp_of
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 Function = Callable[..., Any]
 Tensors = Tensor | tuple[Tensor, ...]

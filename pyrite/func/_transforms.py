@@ -10,7 +10,7 @@ from .._tensor import F, Tensor
 from .._trees import Rebuild, flatten, tree_map
 from ..autograd import modes
 from ..autograd.engine import _reachable, differentiate
-from ..autograd.forward_ad import DualLevel, alias, is_spent, jvp_of, spend
+from ..autograd.forward import DualLevel, alias, is_spent, jvp_of, spend
 from ..autograd.levels import parts
 from ..autograd.node import edge_of
 
