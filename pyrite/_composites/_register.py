@@ -64,3 +64,13 @@ def _mixed(function: Function, autocast: dict[str, str]) -> Function:
         return function(*args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+def named(
+    function: Callable[..., Any], name: str, public: str, doc: str, out: bool = False,
+    aliases: Iterable[str] = (), key: str | None = None,
+) -> Callable[..., Any]:  # fmt: skip
+    """Register a composite that was made in a loop: give it its name and docstring."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return composite(public, aliases, out, key or name)(function)

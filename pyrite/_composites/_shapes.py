@@ -1,12 +1,11 @@
-"""What layers share: sizes per dimension, inputs with or without a batch, names made in loops."""
+"""What layers share: sizes per dimension, inputs with or without a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .._tensor import F, Tensor
-from ._register import composite
 
 Sizes = tuple[int, ...]
 
@@ -62,12 +61,3 @@ def batched(name: str, input: Tensor, n: int) -> Tensor:
 def unbatched(out: Tensor, like: Tensor) -> Tensor:
     """Without the batch of 1 if `like`, the call's input, has none."""
     return out if out.ndim == like.ndim else F.reshape(out, out.shape[1:])
-
-
-def named(
-    function: Callable[..., Any], name: str, public: str, doc: str, out: bool = False
-) -> Callable[..., Any]:
-    """Register a composite that was made in a loop: give it its name and docstring."""
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return composite(public, out=out, name=name)(function)

@@ -14,8 +14,7 @@ from .._errors import describe, wrap_dim
 from .._storage import root_array
 from .._symbols import integer
 from .._tensor import F, Tensor, read
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 from .create import place, tensor
 from .shape import atleast_1d, atleast_2d, atleast_3d, dims_of, ints, reshape, transpose, unsqueeze
 
@@ -48,7 +47,7 @@ def _column(t: Tensor) -> Tensor:
 def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given matrices along its diagonal and zeros elsewhere."""
     if any(t.array.ndim > 2 for t in tensors):
-        raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions")
+        raise RuntimeError("block_diag: Input tensors must have 2 or fewer dimensions")
     blocks = atleast_2d(tuple(tensors) or (tensor([]),))
     width, left, rows = sum(b.array.shape[1] for b in blocks), 0, []
     for block in blocks:

@@ -28,17 +28,15 @@ def gradient(
     steps = spacing if isinstance(spacing, tuple | list) else [spacing] * len(dims)
     if len(steps) != len(dims):
         raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or it's length to equal "
-            f"the number of dims ({len(dims)}), but got {len(steps)}"
+            "gradient expected spacing to be unspecified, a number, or one per dimension: "
+            f"{len(dims)}, but got {len(steps)}"
         )
     if edge_order not in (1, 2):
-        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+        raise RuntimeError("gradient only supports edge_order=1 and edge_order=2.")
     if len(set(dims)) < len(dims):
         raise RuntimeError(f"dim {dims} appears multiple times in the list of dims")
     if any(input.shape[d] < edge_order + 1 for d in dims):
-        raise RuntimeError(
-            "torch.gradient expected each dimension size to be at least edge_order+1"
-        )
+        raise RuntimeError("gradient expected each dimension size to be at least edge_order+1")
     return tuple([_slope(input, d, s, edge_order) for d, s in zip(dims, steps)])
 
 
@@ -47,7 +45,7 @@ def _slope(x: Tensor, dim: int, step: Any, edge_order: int) -> Tensor:
     if isinstance(step, Tensor):
         if step.ndim != 1 or step.shape[0] != n:
             raise RuntimeError(
-                "torch.gradient expected each tensor of spacing to be 1-dimensional with as many "
+                "gradient expected each tensor of spacing to be 1-dimensional with as many "
                 f"elements as the dimension: expected {n}, got shape {list(step.shape)}"
             )
         gaps = F.view(diff(step), (-1,) + (1,) * (x.ndim - 1 - dim))

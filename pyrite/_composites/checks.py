@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 
 
 def _check(name: str, error: type[Exception], least: str) -> None:

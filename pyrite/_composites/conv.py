@@ -7,8 +7,8 @@ from typing import Any
 
 from .._ops.conv import output_sizes
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import Sizes, batched, named, per_dim, unbatched
+from ._register import composite, named
+from ._shapes import Sizes, batched, per_dim, unbatched
 
 
 def _times(sizes: Any) -> str:

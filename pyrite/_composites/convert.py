@@ -11,8 +11,7 @@ from .._dtypes import dtype as Dtype
 from .._formats import preserve_format
 from .._storage import Storage, memory, storage_of
 from .._tensor import F, Tensor, read
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 from .create import LEGACY_TYPES
 from .shape import contiguous
 

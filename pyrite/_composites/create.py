@@ -18,8 +18,7 @@ from .._inplace import write_out
 from .._tensor import F, Tensor
 from ..autograd.levels import Wrapped
 from ..backends import _host
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 from .shape import ints
 
 # Keywords that every factory has; the last three change nothing here.

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from .._inplace import derive
 from .._tensor import F, Tensor
 from ..random import current_generator
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 
 _ALPHA = 1.7580993408473766  # SELU's limit for large negative input, negated
 

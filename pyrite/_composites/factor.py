@@ -25,7 +25,7 @@ INV_EX = result_type("linalg_inv_ex", "inverse", "info")
 # ---- checks
 
 # {0} stands for the place in a batch, {1} for what the factorisation reports of the matrix.
-_SINGULAR = "torch.linalg.solve: {0}The solver failed because the input matrix is singular."
+_SINGULAR = "linalg.solve: {0}The solver failed because the input matrix is singular."
 _NO_INVERSE = (
     "linalg.inv: {0}The diagonal element {1} is zero, the inversion could not be completed because "
     "the input matrix is singular."
@@ -35,12 +35,12 @@ _NOT_POSITIVE = (
     "positive-definite (the leading minor of order {1} is not positive-definite)."
 )
 _ZERO_PIVOT = (
-    "torch.linalg.lu_factor: {0}U[{1},{1}] is zero and using it on lu_solve would result in a "
+    "linalg.lu_factor: {0}U[{1},{1}] is zero and using it on lu_solve would result in a "
     "division by zero. If you still want to perform the factorization, consider calling "
     "linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
 )
 _ZERO_BLOCK = (
-    "torch.linalg.ldl_factor: {0}the factorization has a zero on the diagonal of D at {1}: the "
+    "linalg.ldl_factor: {0}the factorization has a zero on the diagonal of D at {1}: the "
     "matrix is singular."
 )
 
@@ -211,7 +211,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
 @composite("", aliases=("linalg.lu_factor_ex",), out=True)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """L and U in one matrix, the row swaps (from 1), and per matrix the first zero pivot or 0."""
-    check_matrix("torch.lu_factor", A)
+    check_matrix("lu_factor", A)
     out = F.lu_factor_ex(A, pivot)
     if check_errors:
         F.check_info(out.info, _ZERO_PIVOT)
@@ -239,7 +239,7 @@ def lu_unpack(
     """P, L and U of `A = P @ L @ U` from what `linalg.lu_factor` gives; empty what is not asked."""
     if LU_pivots.dtype.name != "int32":
         raise RuntimeError(
-            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 "
+            "lu_unpack: LU_pivots is expected to be a contiguous tensor of int32 "
             f"dtype, got {LU_pivots.dtype}"
         )
     P, L, U = (F.empty((0,), LU_data.dtype, device=LU_data.device) for _ in range(3))
@@ -288,7 +288,7 @@ def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
 @composite("", aliases=("linalg.ldl_factor_ex",), out=True)
 def ldl_factor_ex(input: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
     """L and D of a symmetric (Hermitian) matrix in one, swaps and blocks, and the info."""
-    check_matrix("torch.linalg.ldl_factor_ex", input, square=True)
+    check_matrix("linalg.ldl_factor_ex", input, square=True)
     out = F.ldl_factor_ex(input, hermitian)
     if check_errors:
         F.check_info(out.info, _ZERO_BLOCK)
@@ -306,7 +306,7 @@ def ldl_factor(input: Tensor, *, hermitian: bool = False) -> Any:
 @composite("", aliases=("linalg.ldl_solve",), out=True)
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
     """X of `A @ X = B` from `linalg.ldl_factor(A)`."""
-    check_system("torch.linalg.ldl_solve", LD, B)
+    check_system("linalg.ldl_solve", LD, B)
     return F.ldl_solve(LD, pivots, B, hermitian)
 
 
@@ -367,7 +367,7 @@ def _reflect(vectors: Tensor, tau: Tensor, C: Tensor, adjoint: bool) -> Tensor:
 @composite(name="orgqr", aliases=("linalg.householder_product",), out=True)
 def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     """The first columns of the product of the reflections that `geqrf` gives."""
-    name = "torch.linalg.householder_product"
+    name = "linalg.householder_product"
     if input.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
     if input.shape[-2] < input.shape[-1]:
@@ -401,19 +401,19 @@ def ormqr(
 ) -> Tensor:
     """`Q @ other` (`other @ Q` if not left; Q.mH if transpose) for the Q that `geqrf` gives."""
     if input.ndim < 2 or other.ndim < 2:
-        raise RuntimeError("torch.ormqr: input must have at least 2 dimensions, other too.")
+        raise RuntimeError("ormqr: input must have at least 2 dimensions, other too.")
     side = -2 if left else -1
     if tau.shape[-1] > other.shape[side]:
         raise RuntimeError(
-            f"torch.ormqr: other.shape[{side}] must be greater than or equal to tau.shape[-1]"
+            f"ormqr: other.shape[{side}] must be greater than or equal to tau.shape[-1]"
         )
     if tau.shape[-1] != min(other.shape[side], input.shape[-1]):
         raise RuntimeError(
-            f"torch.ormqr: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
+            f"ormqr: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
         )
     if input.shape[-2] != other.shape[side]:
-        raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]")
-    _check_reflections("torch.ormqr", input, tau)
+        raise RuntimeError(f"ormqr: other.shape[{side}] must be equal to input.shape[-2]")
+    _check_reflections("ormqr", input, tau)
     if left:
         return _reflect(input, tau, other, transpose)
     return adjoint(_reflect(input, tau, adjoint(other), not transpose))

@@ -10,7 +10,7 @@ from .._dtypes import FLOAT, dtype, get_default_dtype
 from .._errors import wrap_dim
 from .._ops.fft import ADJOINT
 from .._tensor import F, Tensor
-from ._register import composite
+from ._register import composite, named
 from .arrange import roll
 from .create import factory
 from .shape import conj
@@ -155,9 +155,8 @@ def _define(name: str, core: _Core, what: str) -> None:
     for suffix, function in (("", over_one), ("2", over_two), ("n", over)):
         where = {"": "`dim`", "2": "two dimensions", "n": "`dim` (default: all)"}[suffix]
         size = "`n` sets its size" if not suffix else "`s` sets their sizes"
-        function.__name__ = function.__qualname__ = name + suffix
-        function.__doc__ = f"{what} over {where}; {size} by cutting or zeros.\n\n{scale}"
-        composite("", (f"fft.{name}{suffix}",), out=True)(function)
+        doc = f"{what} over {where}; {size} by cutting or zeros.\n\n{scale}"
+        named(function, name + suffix, "", doc, True, (f"fft.{name}{suffix}",))
 
 
 for _name, _function, _what in (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import F, Tensor
-from ._register import composite
+from ._register import named
 
 _UNARY = (
     "abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 "
@@ -42,9 +42,7 @@ def _foreach(name: str, apply: Callable[..., Any], doc: str) -> None:
         out = tuple([apply(*row, **shared) for row in rows])
         return self if name.endswith("_") else out
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    composite("f", name=name)(function)
+    named(function, name, "f", doc)
 
 
 def _by_name(name: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from .._dtypes import dtype as Dtype
 from .._dtypes import iinfo, int64
 from .._tensor import F, Tensor
-from ._register import composite
+from ._register import composite, named
 from .shape import broadcast_to, dims_of
 
 Dims = int | tuple[int, ...] | None
@@ -71,9 +71,7 @@ def _along(name: str, identity: float, apply: Callable[..., Any]) -> None:
 
 
 def _register(name: str, function: Callable[..., Any], doc: str) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    composite("", aliases=(f"masked.{name}",), name=f"masked_{name}")(function)
+    named(function, name, "", doc, aliases=(f"masked.{name}",), key=f"masked_{name}")
 
 
 def _prod(x: Any, dims: tuple[int, ...], keepdim: bool) -> Any:

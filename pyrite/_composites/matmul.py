@@ -187,11 +187,8 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
 @composite(public="f", out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """`linalg.multi_dot` of the arguments (the older name)."""
-    warnings.warn(
-        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
-        "linalg.multi_dot instead, which takes a list of matrices",
-        stacklevel=2,
-    )
+    text = "chain_matmul is deprecated; use linalg.multi_dot, which takes a list of matrices"
+    warnings.warn(text, stacklevel=2)
     return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
 
 

@@ -128,7 +128,7 @@ def _driver(name: str, driver: str | None, A: Tensor) -> None:
     check_matrix("linalg.svd", A)
     if driver is not None and not A.is_cuda:
         raise RuntimeError(
-            f"torch.linalg.{name}: keyword argument `driver=` is only supported on CUDA inputs "
+            f"linalg.{name}: keyword argument `driver=` is only supported on CUDA inputs "
             f"with cuSOLVER backend; leave it out (got {driver!r} on {A.device})"
         )
 
@@ -234,7 +234,7 @@ def matrix_rank(
     input: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
 ) -> Tensor:
     """How many singular values are above max(atol, rtol * largest); `tol` is the older atol."""
-    check_matrix("torch.linalg.matrix_rank", input, square=hermitian)
+    check_matrix("linalg.matrix_rank", input, square=hermitian)
     if tol is not None:
         atol, rtol = tol, 0.0
     return F.matrix_rank(input.detach(), _bound(atol, input), _bound(rtol, input), hermitian)
@@ -268,7 +268,7 @@ def lstsq(
     As in torch the last three are empty where the driver does not give them, and residuals where a
     matrix lacks full rank or is not tall. Every driver solves by singular values here.
     """
-    name = "torch.linalg.lstsq"
+    name = "linalg.lstsq"
     A, vector = input, input.ndim - 1 == b.ndim and tuple(input.shape[:-1]) == tuple(b.shape)
     _check_lstsq(name, A, b, vector, driver)
     driver = driver or "gelsy"

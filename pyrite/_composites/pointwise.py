@@ -8,8 +8,8 @@ from typing import Any
 
 from .._dtypes import FLOAT, complex128, finfo, float64, get_default_dtype
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import named, only_tensors, same_dtype
+from ._register import composite, named
+from ._shapes import only_tensors, same_dtype
 
 # ---- arithmetic
 

@@ -8,8 +8,8 @@ from typing import Any
 from .._dtypes import int64
 from .._ops.pool import pooled_sizes
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import Sizes, batched, named, per_dim, unbatched
+from ._register import composite, named
+from ._shapes import Sizes, batched, per_dim, unbatched
 from .random import rand
 from .shape import reshape
 

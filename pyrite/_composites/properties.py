@@ -10,8 +10,7 @@ from .. import _dtypes, backends
 from .._device import as_device
 from .._dtypes import dtype
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 from .arrange import flip
 from .pointwise import positive
 

@@ -16,8 +16,7 @@ from .._inplace import check_writable, write_back
 from .._symbols import integer
 from .._tensor import F, Tensor
 from ..random import Generator, current_generator
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 from .create import factory, lengths, like, tensor_input
 
 _COMPLEX = frozenset(("rand", "randn", "normal", "normal_", "uniform_"))

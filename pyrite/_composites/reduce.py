@@ -9,8 +9,7 @@ from .._dtypes import dtype as dtype_
 from .._errors import wrap_dim
 from .._tensor import F, Tensor
 from ..return_types import result_type
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 
 Dims: TypeAlias = int | Sequence[int] | None
 

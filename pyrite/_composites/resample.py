@@ -11,8 +11,7 @@ from typing import Any
 
 from .._dtypes import int64
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 from .pool import adaptive_avg
 from .shape import reshape
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._tensor import F, Tensor
-from ._register import composite
+from ._register import composite, named
 from .dropout import dropout as drop
 
 State = tuple[Tensor, ...]
@@ -136,9 +136,7 @@ def _cell(name: str) -> None:
         out = step(F.linear(input, w_ih, b_ih), state, w_hh, b_hh, None)
         return out if len(out) > 1 else out[0]
 
-    cell.__name__ = cell.__qualname__ = f"{name}_cell"
-    cell.__doc__ = f"One step of {name}: the new state (a pair for the LSTM)."
-    composite(public="f")(cell)
+    named(cell, f"{name}_cell", "f", f"One step of {name}: the new state (a pair for the LSTM).")
 
 
 for _name in STEPS:

@@ -16,8 +16,7 @@ from .._inplace import reshape_in_place, resize
 from .._storage import base_of, root_array, storage_of
 from .._symbols import integer
 from .._tensor import F, Size, Tensor
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 
 Dim = int | Sequence[int]
 
@@ -468,7 +467,7 @@ def _axis_split(name: str, least: int, axis: int) -> None:
         n = input.array.ndim
         if n < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension"
+                f"{name} requires a tensor with at least {least} dimension"
                 f"{'s' * (least > 1)}, but got a tensor with {n} dimensions!"
             )
         dim = 0 if name == "hsplit" and n == 1 else axis
@@ -476,7 +475,7 @@ def _axis_split(name: str, least: int, axis: int) -> None:
             size, count = input.array.shape[dim], indices_or_sections
             if count <= 0 or size % count:
                 raise RuntimeError(
-                    f"torch.{name} attempted to split along dimension {dim}, but the size of the "
+                    f"{name} attempted to split along dimension {dim}, but the size of the "
                     f"dimension {size} is not divisible by the split_size {count}!"
                 )
         return tensor_split(input, indices_or_sections, dim)

@@ -8,8 +8,7 @@ from typing import Any
 
 from .._dtypes import as_dtype, dtype
 from .._tensor import F, Tensor
-from ._register import composite
-from ._shapes import named
+from ._register import composite, named
 
 
 def _cast(input: Tensor, kind: dtype | None) -> Tensor:

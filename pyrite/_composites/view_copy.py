@@ -8,7 +8,7 @@ from typing import Any
 
 from .._tensor import F, Tensor
 from . import shape
-from ._register import composite
+from ._register import composite, named
 
 _VIEWS: dict[str, Callable[..., Any]] = {
     "alias": lambda input: input,
@@ -40,9 +40,8 @@ def _copied(view: Callable[..., Any], name: str, public: str, out: bool = False)
         result = view(*args, **kwargs)
         return tuple(map(_copy, result)) if isinstance(result, tuple) else _copy(result)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`{name.removesuffix('_copy')}` into memory of its own."
-    composite(public, out=out, name=name)(function)
+    doc = f"`{name.removesuffix('_copy')}` into memory of its own."
+    named(function, name, public, doc, out)
 
 
 for _name, _view in _VIEWS.items():
