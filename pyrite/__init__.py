@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from . import _exports, backends
-from ._composites.tensor_types import TYPES
+from ._composites.tensor_types import TYPES as _TYPES
 from ._device import device, get_default_device, set_default_device
 from ._dtypes import (
     bfloat16,
@@ -65,7 +65,7 @@ short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 
 _exports.build()
-globals().update(TYPES["cpu"])
+globals().update(_TYPES["cpu"])
 importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
     "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft",
@@ -104,4 +104,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, *_exports.EXPORTS[""], *_FROM})
+    inner = {"Any", "annotations", "importlib", "math"}
+    return sorted({*globals(), *_SUBMODULES, *_exports.EXPORTS[""], *_FROM} - inner)

@@ -208,7 +208,7 @@ def door(space: str, scope: dict[str, Any]) -> tuple[Callable[[str], Any], Calla
         return function
 
     def __dir__() -> list[str]:
-        return sorted({*scope, *makers})
+        return sorted({*scope, *makers} - {"Any", "annotations", "door"})
 
     return __getattr__, __dir__
 

@@ -30,4 +30,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, "forward_ad", "functional", "graph"})
+    return sorted({*_HOME, "Variable", "forward_ad", "functional", "graph"})

@@ -12,6 +12,8 @@ from .hooks import intercept_saving, packing
 from .modes import intercept
 from .node import Node as Node
 
+__all__ = ["disable_saved_tensors_hooks", "increment_version", "save_on_cpu", "saved_tensors_hooks"]
+
 
 class saved_tensors_hooks:
     """Context manager: what backward needs of the operations inside is kept in another form.

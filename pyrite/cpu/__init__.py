@@ -6,6 +6,8 @@ from typing import Any
 
 from . import amp as amp
 
+__all__ = ["amp", "current_device", "device_count", "is_available", "synchronize"]
+
 
 def is_available() -> bool:
     """Whether the host can compute: always."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backends
-from .._composites.tensor_types import TYPES
+from .._composites.tensor_types import TYPES as _TYPES
 from .._device import device
 from ..random import manual_seed as _seed_all
 from . import amp as amp
 
-globals().update(TYPES["cuda"])
+__all__ = [
+    "amp", "current_device", "device_count", "empty_cache", "is_available", "manual_seed",
+    "manual_seed_all", "memory_allocated", "memory_reserved", "set_device", "synchronize",
+]  # fmt: skip
+
+globals().update(_TYPES["cuda"])
 
 
 def is_available() -> bool:

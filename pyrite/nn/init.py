@@ -11,6 +11,12 @@ from .._exports import EXPORTS
 from .._tensor import Tensor
 from ..autograd.modes import no_grad
 
+__all__ = [
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_",
+    "normal_", "ones_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
+    "xavier_uniform_", "zeros_",
+]  # fmt: skip
+
 _GAINS = {
     "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4, "linear": 1.0,
     **{f"conv{way}{n}d": 1.0 for way in ("", "_transpose") for n in (1, 2, 3)},

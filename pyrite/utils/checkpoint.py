@@ -15,6 +15,8 @@ from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks
 from ..autograd.modes import enable_grad
 
+__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential"]
+
 Contexts = Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]
 _UNSET = (
     "{}: the use_reentrant parameter should be passed explicitly. use_reentrant=False is "

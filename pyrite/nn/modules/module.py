@@ -453,9 +453,9 @@ class Module(StateMixin):
 
 # What a Module finds by name: the attribute that holds it, its class, its names in messages.
 _MEMBERS: dict[str, tuple[Any, str, str]] = {
-    "_parameters": (Parameter, "parameter", "torch.nn.Parameter"),
-    "_modules": (Module, "module", "torch.nn.Module"),
-    "_buffers": (Tensor, "buffer", "torch.Tensor"),
+    "_parameters": (Parameter, "parameter", "pyrite.nn.Parameter"),
+    "_modules": (Module, "module", "pyrite.nn.Module"),
+    "_buffers": (Tensor, "buffer", "pyrite.Tensor"),
 }
 
 

@@ -9,6 +9,11 @@ from typing import Any, NamedTuple
 from ..._dtypes import int64
 from ..._tensor import F, Tensor
 
+__all__ = [
+    "PackedSequence", "invert_permutation", "pack_padded_sequence", "pack_sequence",
+    "pad_packed_sequence", "pad_sequence", "unpack_sequence", "unpad_sequence",
+]  # fmt: skip
+
 
 class _Packed(NamedTuple):
     data: Tensor
