@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from ..backends._philox import philox_words
-from .norm import wanted
+from .normalization import wanted
 from .random import keep_factors
 from .table import Array, op
 

@@ -7,6 +7,8 @@ from typing import Any
 from .. import amp
 from .._dtypes import bfloat16, dtype
 
+__all__ = ["GradScaler", "autocast"]
+
 
 class autocast(amp.autocast):
     """`pyrite.amp.autocast("cpu", ...)`."""

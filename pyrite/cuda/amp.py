@@ -8,6 +8,8 @@ from typing import Any
 from .. import amp
 from .._dtypes import dtype, float16
 
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
+
 custom_fwd = partial(amp.custom_fwd, device_type="cuda")
 custom_bwd = partial(amp.custom_bwd, device_type="cuda")
 
