@@ -17,7 +17,7 @@ from typing import Any
 
 from . import _dtypes, backends
 from ._ops.table import TABLE, Op
-from ._storage import View, base_of, root_array, steps, storage_of
+from ._storage import Reshaped, base_of, root_array, steps, storage_of
 from ._tensor import F, Tensor, refresh, refused_view
 from .autograd import hooks
 from .autograd.levels import Wrapped
@@ -150,8 +150,17 @@ def _overlaps_partly(one: Tensor, two: Tensor, whole: bool = False) -> bool:
         return False
     first, second = one.data_ptr(), two.data_ptr()
     if first == second and a.nbytes == b.nbytes:
-        return whole or a.ndim != b.ndim or steps_of(a) != steps_of(b)
+        return whole or a.shape != b.shape or _steps(a) != _steps(b)
     return first < second + b.nbytes and second < first + a.nbytes
+
+
+def _steps(array: Any) -> list[int]:
+    """Strides as torch gives them: those of new dimensions follow from the next one."""
+    steps, step = [], array.itemsize
+    for n, s in zip(reversed(array.shape), reversed(array.strides), strict=True):
+        steps.append(s if s or n > 1 else step)
+        step = n * steps[-1]
+    return steps
 
 
 def check_no_overlap(tensor: Tensor, value: Tensor) -> None:
@@ -313,7 +322,7 @@ def reshape_in_place(
         self.cut = out.cut
     elif shared is not None and not (plain and self._requires_grad):
         # Views of the old shape may exist: they keep it as their base.
-        self.cut = View(was, out.cut.chain, 0, "")  # type: ignore[union-attr]
+        self.cut = Reshaped(was, out.cut.chain, 0, "")  # type: ignore[union-attr]
     if not plain:
         self.node, self.index = out.node, out.index
     self.array = out.array

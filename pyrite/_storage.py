@@ -49,6 +49,12 @@ class View:
         self.origin = origin
 
 
+class Reshaped(View):
+    """How a tensor whose own shape was changed in place is cut out of what it was before."""
+
+    __slots__ = ()
+
+
 def base_of(view: View) -> Any:
     """The tensor that a view's chain starts from.
 

@@ -11,7 +11,7 @@ from ._device import device
 from ._dtypes import dtype, from_numpy_dtype
 from ._errors import wrap_dim
 from ._formats import contiguous_format, layout, order_of, preserve_format, strided
-from ._storage import Storage, View, base_of, steps, storage_of
+from ._storage import Reshaped, Storage, View, base_of, steps, storage_of
 
 if TYPE_CHECKING:
     from .autograd.node import Node, RemovableHandle
@@ -288,7 +288,10 @@ class Tensor:
     def detach_(self) -> Tensor:
         """Cut this tensor off its history."""
         if self.cut is not None and self.cut.origin != "no_grad":
-            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+            if type(self.cut) is not Reshaped:
+                raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+            was = self.cut.base
+            was.node, was.index, was._requires_grad = None, 0, False
         self.node, self.index, self._requires_grad = None, 0, False
         return self
 

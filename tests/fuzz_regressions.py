@@ -251,4 +251,38 @@ x0 = T.tensor([], dtype=T.int64)
 x1 = x0 // 0
 T.tensor([1]) // 0
 """,
+    "the shapes of what is stacked were compared before the dimension was checked": """
+x0 = T.tensor(True, dtype=T.bool)
+x1 = T.tensor([[1.0, 2.0]], dtype=T.float64)
+T.stack([x0, x1], -2)
+""",
+    "fill_diagonal_ of one of several views": """
+x0 = T.tensor([[-0.046875, -0.484375], [0.109375, -0.734375]], dtype=T.float32, requires_grad=True)
+x1, x2 = T.chunk(x0 * 2, 2, 1)
+x1.fill_diagonal_(2)
+""",
+    "detach_ of what was reshaped in place": """
+x0 = T.tensor([[1.5]], dtype=T.float32, requires_grad=True)
+x1 = x0 * 2
+x2 = x1[0]
+x1.squeeze_()
+x1.detach_()
+x3 = T.tensor(2.0).detach()
+x3.unsqueeze_(0)
+x3.detach_()
+""",
+    "overlaps of single elements that step otherwise": """
+x0 = T.tensor([[True]])
+x0[0::3, :] += x0
+x1 = T.tensor([1, 2, 3])
+x1[None] = x1
+x2 = T.tensor(2).reshape((1,))
+x2[None] = x2
+""",
+    "a write of all elements leaves no slope to what was there": """
+x0 = T.tensor([0.5, 2.0], dtype=T.float32, requires_grad=True)
+x1 = x0 * x0
+x1[()] = T.tensor([1.0, 2.0])
+(x1.sin() * 2).sum().backward(create_graph=True)
+""",
 }

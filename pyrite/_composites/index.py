@@ -9,18 +9,25 @@ from typing import Any
 from .. import backends
 from .._dtypes import bool_ as boolean
 from .._dtypes import int32, int64, uint8
-from .._inplace import check_no_overlap, check_writable, overwrite, write_back
+from .._inplace import (
+    check_no_overlap,
+    check_partial_overlap,
+    check_writable,
+    overwrite,
+    write_back,
+)
 from .._symbols import integer
 from .._tensor import F, Tensor
 from ..autograd.levels import Wrapped
 from ._register import composite
 from ._shapes import same_dtype
 from .scatter import Call, scalar_like, write_at, written
-from .shape import broadcast_tensors, reshape
+from .shape import broadcast_tensors, expand, reshape
 from .write import copy_, plain_slice
 
 Advanced = list[tuple[int, Tensor]]
 WHOLE = slice(None)
+_ALL = ((), (Ellipsis,))
 
 
 # ---- x[key] and x[key] = value
@@ -91,7 +98,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     basic = _quick(key)
     if basic is None:
         basic, advanced = _parse(self, key)
-    target = self if basic is None else F.slice(self, basic)
+    target = self if basic is None or basic in _ALL else F.slice(self, basic)
     number = _as_number(self, value)
     if advanced:
         value = scalar_like(self, number) if number is not None else _moved(value, self)
@@ -99,9 +106,20 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
             value = F.cast(F.clone(value), self.dtype)
         write_at(target, _put_call(target, advanced, _unpadded(value, None), False), "__setitem__")
     elif number is None:
+        if value.storage is not None and value.storage is target.storage:
+            value = _spread(value, target)
         copy_(target, _unpadded(value, target.array.ndim))
     else:
         overwrite(target, number)
+
+
+def _spread(value: Tensor, target: Tensor) -> Tensor:
+    """A value from the target's memory in its shape; RuntimeError if it lies there otherwise."""
+    if value.array.shape != target.array.shape:
+        value = _unpadded(value, None)
+        value = expand(value, target.array.shape) if value.array.ndim else value
+    check_partial_overlap(target, (value,))
+    return value
 
 
 def _moved(value: Tensor, like: Tensor) -> Tensor:

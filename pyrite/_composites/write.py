@@ -104,6 +104,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if followed:
         out = F.cast(src, self.dtype) if src.dtype is not self.dtype else src
         value = F.expand(out, self.array.shape)
+        if self._requires_grad and self.cut is None:  # a gradient of zeros goes to what was there
+            value = F.depend(value, self)
     else:
         value = src if src.array.shape == self.array.shape else expand(src, self.array.shape)
     check_partial_overlap(self, (value,))
@@ -146,5 +148,6 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
     n = min(shape)
     if wrap and len(shape) == 2 and shape[0] > shape[1]:
         n = -(-shape[0] * shape[1] // (shape[1] + 1))
+    check_writable(self)
     fill_(as_strided(self, (n,), (sum(strides),)), fill_value)
     return self

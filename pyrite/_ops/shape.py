@@ -431,13 +431,13 @@ cat.vjp(tensors=_cat_vjp)
 @op(kind="move", dtypes="promote", public="f")
 def stack(xp: Any, tensors: Arrays, dim: int = 0) -> Array:
     """Join equal shapes along a new dimension."""
+    key = _at(dim, tensors[0].ndim + 1, None)
     for i, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at "
                 f"entry 0 and {list(t.shape)} at entry {i}"
             )
-    key = _at(dim, tensors[0].ndim + 1, None)
     return _in_order(xp, xp.concatenate([t[key] for t in tensors], len(key) - 1))
 
 
@@ -551,8 +551,8 @@ tie.vjp(tensors=lambda F, gs: gs)
 # graph to the input, of zeros.
 # fmt: off
 row("depend", "`input`, whose history also leads to `other`, with a gradient of zeros.",
-    lambda xp, input, other: input, lambda g: g, lambda F, other: F.zeros_like(other),
-    kind="move", public="")
+    lambda xp, input, other: input, lambda g: g,
+    lambda F, g, other_shape: F.blank(g, other_shape), kind="move", public="")
 row("bias_of", "`input`, the bias of what is computed from `other`: its gradient depends on that.",
     lambda xp, input, other: input, kind="move", public="")
 # fmt: on
@@ -605,6 +605,9 @@ def write_number(xp: Any, target: Array, value: complex) -> None:
     try:
         if target.dtype.kind == "u" and isinstance(value, int) and -_top(target) <= value < 0:
             value %= _top(target) + 1
+        whole = target.dtype.kind in "iu" and isinstance(value, float)
+        if whole and not xp.iinfo(target.dtype).min <= value <= _top(target):
+            raise OverflowError
         target[...] = value
     except (OverflowError, TypeError):
         raise RuntimeError(
