@@ -285,4 +285,11 @@ x1 = x0 * x0
 x1[()] = T.tensor([1.0, 2.0])
 (x1.sin() * 2).sum().backward(create_graph=True)
 """,
+    "the second derivative of layer_norm over all dimensions with a weight": """
+x0 = T.tensor([[-0.15625, 1.984375], [-0.5625, 0.671875]], dtype=T.float32, requires_grad=True)
+x1 = T.tensor([[1.828125, 1.046875], [-0.25, 1.6875]], dtype=T.float32, requires_grad=True)
+x2 = T.nn.functional.layer_norm(x0, (2, 2), x1)
+x3, = T.autograd.grad(x2.square().sum(), [x0], create_graph=True)
+(x3 * x3).sum().backward()
+""",
 }

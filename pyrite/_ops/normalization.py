@@ -91,8 +91,8 @@ def _normalize_second(
         d_input = F.neg(F.mul(F.mul(r, r), bend))
         d_grad = F.mul(scaled(pv), r)
         if weight is not None:
-            along = F.sum(F.mul(F.mul(grad, pv), r), _repeats(grad.ndim, shape))
-            d_weight = F.reshape(along, weight.shape)
+            along, repeats = F.mul(F.mul(grad, pv), r), _repeats(grad.ndim, shape)
+            d_weight = F.reshape(F.sum(along, repeats) if repeats else along, weight.shape)
     if v_weight is not None:
         a = F.reshape(v_weight, shape)
         d_grad = _plus(F, d_grad, F.mul(a, x))
