@@ -292,4 +292,9 @@ x2 = T.nn.functional.layer_norm(x0, (2, 2), x1)
 x3, = T.autograd.grad(x2.square().sum(), [x0], create_graph=True)
 (x3 * x3).sum().backward()
 """,
+    "take gave a view": """
+x0 = T.tensor([1.734375, 2.0], dtype=T.float32, requires_grad=True)
+with T.no_grad(): x1 = x0.take(T.tensor([1, 1, 0]))
+x1 += x0[0]
+""",
 }

@@ -268,7 +268,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype}")
     if index.array.size and not input.array.size:
         raise IndexError("take(): tried to take from an empty tensor")
-    return reshape(F.index(reshape(input, -1), [reshape(index, -1)], (0,)), index.array.shape)
+    return F.index(reshape(input, -1), [index], (0,))
 
 
 @written()
