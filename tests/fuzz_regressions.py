@@ -297,4 +297,32 @@ x0 = T.tensor([1.734375, 2.0], dtype=T.float32, requires_grad=True)
 with T.no_grad(): x1 = x0.take(T.tensor([1, 1, 0]))
 x1 += x0[0]
 """,
+    "an integer to the power of a negative 0-d tensor": """
+x0 = T.tensor([3, 1, -1], dtype=T.int16)
+x0.pow_(T.tensor(-1, dtype=T.int8))
+x1 = T.tensor(-4, dtype=T.int16)
+x1.pow_(x1)
+x0.pow(-1)
+""",
+    "a number that PyTorch does not save was freed": """
+x0 = T.tensor([0.5, 1.5], dtype=T.float32, requires_grad=True)
+x1 = T.lerp(x0, x0, 2.765625)
+x1.sum().backward()
+x1.sum().backward()
+x2 = x0.deg2rad()
+x2.sum().backward()
+x2.sum().backward()
+""",
+    "a truncated quotient had slopes of its own": """
+x0 = T.tensor([-1.84375, 2.0], dtype=T.float32, requires_grad=True)
+x1 = T.div(T.tensor([True, False]), x0, rounding_mode='trunc')
+x1.sum().backward(create_graph=True)
+x2 = T.tensor([7, -7], dtype=T.int16).div(T.tensor(2), rounding_mode='trunc')
+""",
+    "a number beyond an unsigned type under a mask": """
+x0 = T.tensor([6, 0, 5], dtype=T.uint8)
+x0.masked_fill(x0 > 0, -1.375)
+x0.masked_fill(x0 > 0, -1)
+x0.fill_(-0.5)
+""",
 }

@@ -35,10 +35,7 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"{rounding_mode!r}"
         )
-    whole = F.add(F.neg(F.fmod(input, other)), input)
-    if whole.dtype.is_floating_point:
-        return F.trunc(F.div(input, other))
-    return F.floor_divide(whole, other)
+    return F.trunc_divide(input, other)
 
 
 @composite("fmi", out=True)
@@ -80,6 +77,8 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     for other in (end, weight):
         if isinstance(other, Tensor) and (other is end or other.ndim):
             same_dtype("lerp", input, other)
+    if not isinstance(weight, Tensor):
+        return F.lerp_number(input, end, weight=weight)
     return F.lerp(input, end, weight)
 
 
@@ -187,7 +186,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     if isinstance(value, Tensor) and value.dtype.is_complex and not input.dtype.is_complex:
         raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     if isinstance(value, int | float) and input.dtype.category < FLOAT:
-        value = F.full((), value, input.dtype, device=input.device)
+        value, number = F.full((), 0, input.dtype, device=input.device), value
+        F.write_number(value, number)
     out = F.where(mask, value, input)
     return out if out.dtype is input.dtype else F.cast(out, input.dtype)
 
@@ -255,8 +255,6 @@ def equal(input: Tensor, other: Tensor) -> bool:
 _UNARY: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
     "square": ("fmi", lambda input: F.pow(input, 2), "`input ** 2`."),
     "frac": ("fmi", lambda input: F.sub(input, F.trunc(input)), "The fraction, with its sign."),
-    "deg2rad": ("fmi", lambda input: F.mul(input, math.pi / 180), "Degrees to radians."),
-    "rad2deg": ("fmi", lambda input: F.mul(input, 180 / math.pi), "Radians to degrees."),
     "isposinf": (
         "fm",
         lambda input: F.logical_and(F.isinf(input), F.gt(input, 0)),

@@ -89,7 +89,20 @@ def _nonzero(other: Any, input: Any) -> Any:
     return other
 
 
+def _trunc_divide(xp: Any, input: Any, other: Any) -> Any:
+    """The quotient rounded towards 0, exact for integers of any size."""
+    kind = (input if hasattr(input, "dtype") else other).dtype.kind
+    if kind == "b":
+        raise RuntimeError("\"div_trunc\" not implemented for 'Bool': convert it with .int()")
+    if kind not in "iu":
+        return xp.trunc(xp.true_divide(input, other))
+    return xp.floor_divide(input - xp.fmod(input, _nonzero(other, input)), other)
+
+
 # fmt: off
+row("trunc_divide", "`trunc(input / other)`; RuntimeError for an integer division by zero.",
+    lambda xp, input, other: _trunc_divide(xp, input, other), flat, flat,
+    domain=_NOT_ZERO, public="")
 row("floor_divide", "`floor(input / other)`; RuntimeError for an integer division by zero.",
     lambda xp, input, other: xp.floor_divide(input, _nonzero(other, input)), flat, flat,
     domain=_NOT_ZERO)
@@ -154,6 +167,15 @@ def lerp(xp: Any, input: Array, end: Array, weight: Array) -> Array:
     return xp.where(xp.abs(weight) < 0.5, near, far)
 
 
+@op(kind="pointwise", dtypes="float tensors", complex="holomorphic", public="")
+def lerp_number(xp: Any, input: Array, end: Array, *, weight: float) -> Array:
+    """`lerp` with a number, which a walk does not free."""
+    return lerp.generic(xp, input, end, weight)
+
+
+lerp_number.vjp(input=lambda g, weight: g * (1.0 - weight), end=lambda g, weight: g * weight)
+
+
 def _lerp_input(F: Any, g: Any, weight: Any) -> Any:
     return F.mul(g, 1.0 - weight if is_number(weight) else F.sub(1.0, weight))
 
@@ -176,7 +198,7 @@ def fine(function: Any, input: Any) -> Any:
 
 
 @op(
-    kind="pointwise", complex="holomorphic", onnx="Pow",
+    kind="pointwise", dtypes="power", complex="holomorphic", onnx="Pow",
     domain=[(0.1, None), (None, None)],
 )  # fmt: skip
 def pow(xp: Any, input: Array, exponent: Array) -> Array:
@@ -185,7 +207,7 @@ def pow(xp: Any, input: Array, exponent: Array) -> Array:
         return input**exponent  # takes NumPy's short ways for squares and roots
     if exponent.dtype.kind == "b":
         return input | ~exponent
-    if exponent.ndim and exponent.dtype.kind == "i":
+    if exponent.dtype.kind == "i":
         return _whole_power(xp, input, exponent)
     return xp.power(input, exponent)
 
@@ -361,6 +383,10 @@ floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, p
     lambda F, g, input, other: g * _over_square(F, other, input, other),
     lambda F, g, input, other: -(g * _over_square(F, input, input, other)),
     aliases=("arctan2",), dtypes="float tensors")
+floating("deg2rad", "Degrees to radians.", lambda xp, input: input * (math.pi / 180),
+    lambda g: g * (math.pi / 180))
+floating("rad2deg", "Radians to degrees.", lambda xp, input: input * (180 / math.pi),
+    lambda g: g * (180 / math.pi))
 analytic("sinh", "The hyperbolic sine.", lambda xp, input: fine(xp.sinh, input),
     lambda F, g, input: g * F.cosh(input), onnx="Sinh")
 analytic("cosh", "The hyperbolic cosine.", lambda xp, input: fine(xp.cosh, input),

@@ -132,9 +132,10 @@ def op(
 
     Args:
         kind: one of `KINDS`; drives batching, fusion, in-place and the defaults below.
-        dtypes: promote, number (promote, bool refused), float, bool, same or any; a tuple
-            restricts it to the inputs named. "tensors" behind it: where a pointwise op of two or
-            more takes Python numbers for operands, this one does not.
+        dtypes: promote, number (promote, bool refused), power (promote, integers not to a
+            negative number), float, bool, same or any; a tuple restricts it to the inputs
+            named. "tensors" behind it: where a pointwise op of two or more takes Python numbers
+            for operands, this one does not.
         complex: "holomorphic" takes complex operands, and formulas that are written as for real
             numbers hold (where the output is complex, they see and give conjugates: `formula`);
             "written" takes them, and the formulas are torch's gradients as they stand, right for

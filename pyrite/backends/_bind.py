@@ -67,7 +67,7 @@ class _Binder:
         self.positions = [i for i, p in enumerate(op.params) if p.role != "attr"]
         self.promoted = [i for i in self.positions if chosen is None or op.params[i].name in chosen]
         self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
-        self.weak = self.rule in ("promote", "number", "float", "bool")
+        self.weak = self.rule in ("promote", "number", "power", "float", "bool")
         self.keeps_half = op.kind in ("view", "move", "create", "update")
 
     def build(self) -> Callable[..., Any]:
@@ -277,6 +277,8 @@ class _Binder:
         result = self.result_type(values)
         if self.rule == "number":
             self.check_not_bool(values)
+        elif self.rule == "power" and result.category < _dtypes.FLOAT:
+            _check_power(values[1])
         if self.rule == "float" and result.category < _dtypes.FLOAT:
             result = _dtypes.get_default_dtype()
         half = result.category == _dtypes.FLOAT and result.itemsize == 2
@@ -341,6 +343,12 @@ class _Binder:
             if isinstance(values[i], _NUMBERS):
                 kind = _dtypes.scalar_dtype(values[i]).numpy
                 values[i] = self.backend.asarray(values[i], kind)
+
+
+def _check_power(exponent: Any) -> None:
+    """Refuse a negative number for the exponent of integers; tensors may hold one."""
+    if isinstance(exponent, int) and exponent < 0:
+        raise ValueError("Integers to negative integer powers are not allowed.")  # as NumPy
 
 
 def _astype(array: Any, kind: np.dtype[Any]) -> Any:

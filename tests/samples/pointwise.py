@@ -56,6 +56,11 @@ def _floor(x: Any, y: Any) -> Any:
     return x.div(y, rounding_mode="floor")
 
 
+def _trunc(x: Any, y: Any) -> Any:
+    """The quotient rounded towards 0."""
+    return x.div(y, rounding_mode="trunc")
+
+
 def near(function: str, points: list[float]) -> Sample:
     """Values where branches meet, without derivatives."""
     return S(A((len(points),), values=points, grad=False), torch=function)
@@ -74,6 +79,14 @@ samples(
     sub=[*binary(number=2), S(A((2, 3)), A((3,)), alpha=-2)],
     mul=[*binary(number=-1.5), S(A((3,), kind="bool"), A((3,)))],
     div=binary(other=(0.5, 2), number=3),
+    trunc_divide=[
+        *binary(-9, 9, (1, 4), 2.0, torch=_trunc),
+        S(
+            A((4,), values=[-7, 7, -8, 8], kind="int"),
+            A((4,), values=[2, -2, 3, 3], kind="int"),
+            torch=_trunc,
+        ),
+    ],
     floor_divide=[
         *binary(-9, 9, (1, 4), 2.0, torch=_floor),
         S(A((4,), values=[-7, 7, -8, 8], kind="int"), A((4,), values=[2, -2, 3, 3], kind="int")),
@@ -118,6 +131,8 @@ samples(
             "tan",
             "atan",
             "sinh",
+            "deg2rad",
+            "rad2deg",
             "cosh",
             "asinh",
             "tanh",
@@ -242,6 +257,10 @@ samples(
         S(A((3, 4)), A((4,)), 0.25),
         S(A((3,)), A(()), 0.75),
         S(A((0,)), A((1,)), 2.0),
+    ],
+    lerp_number=[
+        S(A((3, 4), layout="T"), A((4,)), weight=0.25, torch="lerp"),
+        S(A((0,)), A((1,)), weight=2.0, torch="lerp"),
     ],
 )
 
