@@ -75,3 +75,59 @@ def laid_out(array: Any, order: tuple[int, ...]) -> Any:
     """A copy whose dimensions lie in memory in the given order, outermost first."""
     inverse = tuple(map(order.index, range(array.ndim)))
     return array.transpose(order).copy("C").transpose(inverse)
+
+
+def arranged(result: Any, operands: tuple[Any, ...], follow: bool) -> Any:
+    """An op's result in torch's order of memory, copied if the array library chose another one.
+
+    A pointwise result follows the strides of its operands, the first ones first (`follow`); a
+    reduction's lies in the order of its indices.
+    """
+    if type(result) is tuple:
+        return tuple([r if r is None else arranged(r, operands, follow) for r in result])
+    if result.ndim < 2:
+        return result
+    given = [a for a in operands if getattr(a, "ndim", 0)] if follow else []
+    if all(a.flags.c_contiguous for a in given):
+        return result if result.flags.c_contiguous else result.copy("C")
+    order = _operand_order(given, result.shape)
+    moved = result.transpose(order)
+    return result if moved.flags.c_contiguous else laid_out(result, order)
+
+
+def _operand_order(operands: list[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Dimensions, outermost first, by the strides of the operands; where they say nothing, as is.
+
+    An insertion sort, since strides of 0 (broadcasting) make the comparison a partial order.
+    """
+    ndim = len(shape)
+    steps = [_broadcast_steps(a, shape) for a in operands]
+    order = list(range(ndim))[::-1]  # innermost first
+    for i in range(1, ndim):
+        for j in range(i, 0, -1):
+            inner, outer = order[j - 1], order[j]
+            swap = _compare(steps, shape, inner, outer)
+            if swap < 0:
+                break
+            if swap > 0:
+                order[j - 1], order[j] = outer, inner
+    return tuple(order[::-1])
+
+
+def _broadcast_steps(array: Any, shape: tuple[int, ...]) -> list[int]:
+    """The strides of an operand in the result's shape, 0 where it is broadcast."""
+    lead = len(shape) - array.ndim
+    pairs = zip(array.shape, array.strides, shape[lead:], strict=True)
+    return [0] * lead + [0 if n == 1 != size else step for n, step, size in pairs]
+
+
+def _compare(steps: list[list[int]], shape: tuple[int, ...], inner: int, outer: int) -> int:
+    """1 if `inner` has to lie outside `outer`, -1 if not, 0 if no operand tells."""
+    for step in steps:
+        if not (step[inner] and step[outer]):
+            continue
+        if step[inner] != step[outer]:
+            return 1 if step[inner] > step[outer] else -1
+        if shape[inner] > shape[outer]:
+            return 1
+    return 0

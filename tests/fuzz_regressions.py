@@ -325,4 +325,28 @@ x0.masked_fill(x0 > 0, -1.375)
 x0.masked_fill(x0 > 0, -1)
 x0.fill_(-0.5)
 """,
+    "strides of what permuted, broadcast and mixed operands give": """
+x0 = T.tensor([[0.5, 1.0, -1.5], [1.5, 0.25, -2.0], [2.0, 0.75, 1.25]], dtype=T.float32)
+x1 = T.addcmul(x0.t(), x0, T.tensor([[True], [False], [False]]), value=2.0)
+x2 = x1[:]
+x3 = T.where(x0 > 1, x0, x0.t()).t()
+x4 = x0 + x0.t()
+x5 = x4.cos()
+x6 = x5 + x0
+x7 = x6[1:]
+x8 = T.nn.functional.silu(T.broadcast_to(x0[0].to(T.bfloat16), (2, 3)))
+x9 = T.ravel(x8)
+""",
+    "strides of reductions, masks and normalisation": """
+x0 = T.tensor([[[0.5, 1.0], [-1.5, 2.0], [1.5, 0.25]], [[1.0, 3.0], [2.0, 0.75], [1.25, -1.0]]])
+x1 = x0.permute((1, 2, 0))
+x2 = x1.prod(-1)
+x3 = x2[:]
+x4, x5 = x0.transpose(0, 1).max(-1)
+x6 = x4[:]
+x7 = x0[0].t().masked_fill(x0[0].t() > 1, -2)
+x8 = x7[:]
+x9 = T.nn.functional.batch_norm(x0[0].t(), None, None, training=True)
+x10 = x9.select(0, -1)
+""",
 }

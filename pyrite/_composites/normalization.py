@@ -176,7 +176,8 @@ def rms_norm(
     """Divide by the root of the mean square over the last dimensions; eps: the dtype's epsilon."""
     shape = _normalized_shape("rms_norm", input, normalized_shape, weight)
     half = input.dtype.is_floating_point and input.dtype.itemsize == 2
-    x = F.cast(input, float32) if half else contiguous(input)
+    x = contiguous(input)
+    x = F.cast(x, float32) if half else x
     dims = tuple(range(-len(shape), 0))
     mean = F.mean(F.mul(x, x), dims, True)
     x = F.mul(x, F.rsqrt(F.add(mean, finfo(x.dtype).eps if eps is None else eps)))

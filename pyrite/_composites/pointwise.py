@@ -10,6 +10,7 @@ from .._dtypes import FLOAT, complex128, finfo, float64, get_default_dtype
 from .._tensor import F, Tensor
 from ._register import composite, named
 from ._shapes import only_tensors, same_dtype
+from .shape import contiguous
 
 # ---- arithmetic
 
@@ -188,7 +189,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     if isinstance(value, int | float) and input.dtype.category < FLOAT:
         value, number = F.full((), 0, input.dtype, device=input.device), value
         F.write_number(value, number)
-    out = F.where(mask, value, input)
+    out = contiguous(F.where(mask, value, input))
     return out if out.dtype is input.dtype else F.cast(out, input.dtype)
 
 

@@ -34,7 +34,7 @@ def _normalize(
 ) -> tuple[Any, Any, Any]:
     """Result, mean and (biased) variance; the statistics keep their dimensions with size 1."""
     mean = average(xp, input, dims, True)
-    out = input - mean
+    out = xp.subtract(input, mean, order="C")
     var = average(xp, out * out, dims, True)
     out *= 1 / xp.sqrt(var + eps)
     if weight is not None:

@@ -16,6 +16,7 @@ from .._codegen import define
 from .._device import as_device
 from .._dtypes import shared
 from .._errors import explain
+from .._formats import arranged
 from .._ops.formula import HELPERS, output_names, visible_names
 from .._ops.table import TABLE, Op
 from .._storage import Storage, View, storage_of
@@ -119,6 +120,7 @@ class _Caller:
             "next_sequence": next_sequence, "Storage": Storage, "sequence": _sequence,
             "storage_of": storage_of, "wrap": wrap, "edge_of": edge_of,
             "views": views, "View": View, "new_view": View.__new__, "entry": entry,
+            "arranged": arranged,
         }  # fmt: skip
         if len(self.visible) > 1:
             scope["Result"] = result_type(op.name, *self.visible)
@@ -192,9 +194,24 @@ class _Caller:
         return [
             "    try:",
             f"        z = {key}({args})",
+            *self.arranged(),
             "    except ERRORS as error:",
             f"        raise explain({op.name!r}, ({args},), error)",
         ]
+
+    def shared(self) -> str:
+        """Source of the test that an operand may not lie in order: views, what came of them."""
+        return " or ".join(f"w_{p.name} is not None" for p in self.op.arrays)
+
+    def arranged(self) -> list[str]:
+        """Strides of the result, as torch chooses them for pointwise ops and reductions."""
+        if self.op.kind not in ("pointwise", "reduce") or self.op.outputs == "*":
+            return []
+        if any(p.role == "arrays" for p in self.op.arrays):
+            return []
+        operands = ", ".join(f"x_{p.name}" for p in self.op.arrays)
+        follow = self.op.kind == "pointwise"
+        return [f"        if {self.shared()}: z = arranged(z, ({operands},), {follow})"]
 
     def updated(self) -> list[str]:
         """In-place updates: every array that the op names as output counts a version."""
@@ -305,6 +322,9 @@ class _Caller:
             f"    o = new(Tensor); o.array = {z}; o.index = 0",
             "    o._grad = o.cut = o.hooks = o.storage = None",
         ]
+        if self.arranged():  # so that what is computed from it asks for strides again
+            made = f"o.storage = Storage({z})"
+            lines.append(f"    if ({self.shared()}) and not {z}.flags.c_contiguous: {made}")
         if self.plan is None:
             return [*lines, "    o.node = None; o._requires_grad = False", "    return o"]
         name = self.visible[0]
