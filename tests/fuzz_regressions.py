@@ -278,6 +278,10 @@ x1 = T.tensor([1, 2, 3])
 x1[None] = x1
 x2 = T.tensor(2).reshape((1,))
 x2[None] = x2
+x3 = T.tensor(2)
+x3[None] = x3
+x4 = T.tensor([1.0, 2.0], requires_grad=True) * 2
+x4[1::3] *= 2.0
 """,
     "a write of all elements leaves no slope to what was there": """
 x0 = T.tensor([0.5, 2.0], dtype=T.float32, requires_grad=True)
@@ -348,5 +352,13 @@ x7 = x0[0].t().masked_fill(x0[0].t() > 1, -2)
 x8 = x7[:]
 x9 = T.nn.functional.batch_norm(x0[0].t(), None, None, training=True)
 x10 = x9.select(0, -1)
+""",
+    "logistic functions and normalisation of few numbers lose nothing": """
+x0 = T.tensor(-0.25, dtype=T.float32, requires_grad=True)
+x1 = T.sigmoid(x0)
+x2 = T.tensor([[-4, 2]], dtype=T.int8).expm1().cos()
+x3 = T.log_softmax(x2, -1)
+x4 = T.tensor([[6.0], [6.0], [5.6625]], dtype=T.float32)
+x5 = T.nn.functional.batch_norm(x4, None, None, training=True)
 """,
 }

@@ -115,6 +115,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 
 def _spread(value: Tensor, target: Tensor) -> Tensor:
     """A value from the target's memory in its shape; RuntimeError if it lies there otherwise."""
+    if not value.array.ndim:
+        return value
     if value.array.shape != target.array.shape:
         value = _unpadded(value, None)
         value = expand(value, target.array.shape) if value.array.ndim else value

@@ -103,7 +103,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         src = F.to_device(src, self.device, src.device)
     if followed:
         out = F.cast(src, self.dtype) if src.dtype is not self.dtype else src
-        value = F.expand(out, self.array.shape)
+        value = out if out.array.shape == self.array.shape else F.expand(out, self.array.shape)
         if self._requires_grad and self.cut is None:  # a gradient of zeros goes to what was there
             value = F.depend(value, self)
     else:

@@ -19,7 +19,8 @@ def _rectified(xp: Any, input: Any) -> Any:
 
 
 # fmt: off
-floating("sigmoid", "`1 / (1 + exp(-input))`.", lambda xp, input: 1.0 / (1.0 + xp.exp(-input)),
+floating("sigmoid", "`1 / (1 + exp(-input))`.",
+    lambda xp, input: fine(lambda x: 1.0 / (1.0 + xp.exp(-x)), input),
     lambda F, g, out: F.sigmoid_grad(g, out), complex="holomorphic",
     onnx="Sigmoid", aliases=("special.expit", "nn.functional.sigmoid"))
 row("sigmoid_grad", "`grad * output * (1 - output)`.",
@@ -114,7 +115,8 @@ def _silu_grad(xp: Any, grad: Array, input: Array) -> Array:
 
 
 # fmt: off
-floating("silu", "`input * sigmoid(input)`.", lambda xp, input: input / (1.0 + xp.exp(-input)),
+floating("silu", "`input * sigmoid(input)`.",
+    lambda xp, input: fine(lambda x: x / (1.0 + xp.exp(-x)), input),
     lambda F, g, input: F.silu_grad(g, input), complex="holomorphic", public="")
 floating("silu_grad", "`grad` times the slope of silu at `input`.",
     lambda xp, grad, input: _silu_grad(xp, grad, input),

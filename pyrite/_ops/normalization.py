@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .reduce import average
+from .reduce import average, few
 from .table import Array, op
 
 Sizes = tuple[int, ...]
@@ -33,6 +33,11 @@ def _normalize(
     xp: Any, input: Any, weight: Any, bias: Any, eps: float, dims: Sizes, shape: Sizes
 ) -> tuple[Any, Any, Any]:
     """Result, mean and (biased) variance; the statistics keep their dimensions with size 1."""
+    if few(input):
+        x, w, b = (a if a is None else a.astype("float64") for a in (input, weight, bias))
+        out, mean, var = _normalize(xp, x, w, b, eps, dims, shape)
+        kind = input.dtype
+        return out.astype(kind), mean.astype(kind), var.astype(kind)
     mean = average(xp, input, dims, True)
     out = xp.subtract(input, mean, order="C")
     var = average(xp, out * out, dims, True)

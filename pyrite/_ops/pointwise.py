@@ -367,7 +367,7 @@ analytic("sin", "The sine of each element (radians).", lambda xp, input: xp.sin(
     lambda F, g, input: g * F.cos(input), onnx="Sin")
 analytic("cos", "The cosine of each element (radians).", lambda xp, input: xp.cos(input),
     lambda F, g, input: -(g * F.sin(input)), onnx="Cos")
-analytic("tan", "The tangent of each element (radians).", lambda xp, input: xp.tan(input),
+analytic("tan", "The tangent of each element (radians).", lambda xp, input: fine(xp.tan, input),
     lambda g, out: g * (out * out + 1.0), onnx="Tan")
 analytic("asin", "The angle in [-pi/2, pi/2] with this sine; NaN outside [-1, 1].",
     lambda xp, input: fine(xp.arcsin, input), lambda F, g, input: g * _root(F, input, -1.0, 1.0),
@@ -376,7 +376,7 @@ analytic("acos", "The angle in [0, pi] with this cosine; NaN outside [-1, 1].",
     lambda xp, input: fine(xp.arccos, input), lambda F, g, input: -(g * _root(F, input, -1.0, 1.0)),
     onnx="Acos", domain=_INSIDE, aliases=("arccos",))
 analytic("atan", "The angle in (-pi/2, pi/2) with this tangent.",
-    lambda xp, input: xp.arctan(input), lambda g, input: g / (input * input + 1.0),
+    lambda xp, input: fine(xp.arctan, input), lambda g, input: g / (input * input + 1.0),
     onnx="Atan", aliases=("arctan",))
 floating("atan2", "The angle of the point (x = `other`, y = `input`), in [-pi, pi].",
     lambda xp, input, other: xp.arctan2(input, other),

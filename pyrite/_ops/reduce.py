@@ -48,7 +48,8 @@ _FEW = 4096
 _DOUBLE = float64.numpy
 
 
-def _few(input: Any) -> bool:
+def few(input: Any) -> bool:
+    """Whether sums are few enough to take them in double precision."""
     return input.size <= _FEW and input.dtype.itemsize <= 4
 
 
@@ -148,7 +149,7 @@ mean.vjp(input=_mean_vjp)
 def prod(xp: Any, input: Array, dim: int, keepdim: bool = False) -> Array:
     """The product over one dimension; integers and bool in int64."""
     axis = axes(dim, input.ndim)
-    if input.dtype.kind == "f" and _few(input):
+    if input.dtype.kind == "f" and few(input):
         return xp.asarray(input.prod(axis, _DOUBLE, None, keepdim), input.dtype)
     return input.prod(axis=axis, dtype=_total(xp, input), keepdims=keepdim)
 
@@ -380,7 +381,7 @@ def _scan(join: Any, parts: tuple[Any, ...], dim: int, reverse: bool = False) ->
 
 def _running(xp: Any, function: Any, input: Any, dim: int) -> Any:
     """A running sum or product; of few floating numbers in double precision."""
-    double = input.dtype.kind == "f" and _few(input)
+    double = input.dtype.kind == "f" and few(input)
     kind = _DOUBLE if double else _total(xp, input)
     out = function(input, axes(dim, input.ndim), kind)
     if not input.ndim:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._errors import wrap_dim
+from .pointwise import fine
 from .table import Array, op
 
 
@@ -38,6 +39,10 @@ def log_softmax(xp: Any, input: Array, dim: int) -> Array:
     dim = _dim("log_softmax", input, dim)
     if not (input.ndim and input.size):
         return input - input
+    return fine(lambda x: _log_softmax(xp, x, dim), input)
+
+
+def _log_softmax(xp: Any, input: Any, dim: int) -> Any:
     out = xp.subtract(input, xp.max(input, axis=dim, keepdims=True), order="C")
     out -= xp.log(xp.sum(xp.exp(out), axis=dim, keepdims=True))
     return out
