@@ -361,4 +361,10 @@ x3 = T.log_softmax(x2, -1)
 x4 = T.tensor([[6.0], [6.0], [5.6625]], dtype=T.float32)
 x5 = T.nn.functional.batch_norm(x4, None, None, training=True)
 """,
+    "index_add kept its indices for the slope that needs none": """
+x0 = T.tensor([[-2.359375, -0.15625], [2.40625, 0.5]], dtype=T.float32, requires_grad=True)
+x1 = x0.index_add(1, T.tensor([0, 0]), T.tensor([[1.25, -0.015625], [1.078125, 0.15625]]))
+x1.square().sum().backward()
+(x1 * 2).sum().backward()
+""",
 }

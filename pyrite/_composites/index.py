@@ -21,7 +21,7 @@ from .._tensor import F, Tensor
 from ..autograd.levels import Wrapped
 from ._register import composite
 from ._shapes import same_dtype
-from .scatter import Call, scalar_like, write_at, written
+from .scatter import ADDS, Call, scalar_like, write_at, written
 from .shape import broadcast_tensors, expand, reshape
 from .write import copy_, plain_slice
 
@@ -275,7 +275,7 @@ def _put_call(input: Tensor, advanced: Advanced, values: Tensor, accumulate: boo
     same_dtype("index_put", input, values)
     check_no_overlap(input, values)
     at, dims = [t for _, t in advanced], tuple([d for d, _ in advanced])
-    return "index_put", input, (values, at, dims, accumulate)
+    return ADDS[accumulate], input, (values, at, dims, accumulate)
 
 
 def _vector(index: Tensor) -> Tensor:

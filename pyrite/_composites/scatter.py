@@ -19,7 +19,8 @@ from .shape import reshape
 # An op that writes at indices, the tensor (or a view of all of it), and the other arguments.
 Call = tuple[str, Tensor, tuple[Any, ...]]
 # Ops with a twin that writes into the memory, for writes that are not recorded.
-_WRITES = {"index_put": "index_write", "scatter": "scatter_write"}
+_WRITES = {"index_put": "index_write", "index_put_add": "index_write", "scatter": "scatter_write"}
+ADDS = ("index_put", "index_put_add")  # the op that overwrites, the op that adds
 
 
 def write_at(self: Tensor, call: Call, name: str) -> Tensor:
@@ -119,7 +120,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     x, d, i = _along("index_add", input, dim, index)
     values = _source("index_add", input, source, d, i)
     values = values if alpha == 1 else F.cast(F.mul(values, alpha), input.dtype)
-    return "index_put", x, (values, [i], (d,), True, False)
+    return "index_put_add", x, (values, [i], (d,), True, False)
 
 
 @written()
@@ -281,7 +282,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         )
     same_dtype("put_", input, source)
     at = [reshape(index, -1)]
-    return "index_put", reshape(input, -1), (reshape(source, -1), at, (0,), accumulate)
+    return ADDS[accumulate], reshape(input, -1), (reshape(source, -1), at, (0,), accumulate)
 
 
 # ---- segments

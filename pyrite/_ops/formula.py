@@ -233,7 +233,7 @@ def _unpack(op: Op, name: str, tensors: bool) -> str:
         fresh = f"type(v_{name}) is Tensor and v_{name}.storage is None"
         return f"{plain} if {fresh} else unpack_{suffix}(v_{name}, node)"
     if roles.get(name) == "arrays":
-        return f"[unpack_{suffix}(v, node) for v in v_{name}]"
+        return f"[unpack_{suffix}(v, node) for v in v_{name} or ()]"
     if name in output_names(op):
         index = output_names(op).index(name)
         return f"unpack_output_{suffix}(v_{name}, node, {index})"

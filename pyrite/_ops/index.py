@@ -120,6 +120,18 @@ def _overwritten(F: Any, g: Any, indices: Any, dims: Ints, accumulate: bool) -> 
 index_put.vjp(input=_overwritten, values=lambda F, g, indices, dims: F.index(g, indices, dims))
 
 
+@op(kind="move", public="")
+def index_put_add(
+    xp: Any, input: Array, values: Array, indices: Arrays, dims: Ints, accumulate: bool = True,
+    wrap: bool = True,
+) -> Array:  # fmt: skip
+    """`index_put` that adds: the slope in `input` needs no indices, so none are kept for it."""
+    return index_put.generic(xp, input, values, indices, dims, accumulate, wrap)
+
+
+index_put_add.vjp(input=lambda g: g, values=lambda F, g, indices, dims: F.index(g, indices, dims))
+
+
 def _flat(xp: Any, shape: Ints, indices: Any, dims: Ints) -> Any:
     """Flat positions in an array of `shape` that indices at `dims` name, laid out as they index."""
     steps = [math.prod(shape[d + 1 :]) for d in range(len(shape))]

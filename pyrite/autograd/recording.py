@@ -283,7 +283,7 @@ class _Caller:
             value = f"({name} if w_{name} is None else ({name}, w_{name}.version))"
             return f"({value} if {needed} else None)"
         if role == "arrays":
-            return f"[entry(t) for t in {name}]"
+            return f"([entry(t) for t in {name}] if {needed} else None)"
         if role == "attr":
             return name
         outputs = output_names(self.op)

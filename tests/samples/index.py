@@ -87,6 +87,11 @@ samples(
         S(X, A((3, 4)), [I(0, 1, 0)], (0,), True, torch=_index_put),
         S(X, A((1, 4)), [I(1)], (0,), True, False, torch=_index_put),
     ],
+    index_put_add=[
+        S(X, A((3,)), [I(0, 1, 1), I(2, 0, 0)], (0, 1), True, torch=_index_put),
+        S(X, A((3, 4)), [I(0, 1, 0)], (0,), True, torch=_index_put),
+        S(X, A((1, 4)), [I(1)], (0,), True, False, torch=_index_put),
+    ],
     gather=[
         S(X, 0, ROWS),
         S(T, -1, I([3, 0], [1, 1])),
