@@ -31,7 +31,7 @@ Known departures end a program and are counted in the summary: `REFUSALS` and `S
 PyTorch alone raises; a view that tensordot makes of its own product under no_grad, which PyTorch
 then refuses to write; an integer division by zero in place, which PyTorch leaves half done;
 gradients made with create_graph that PyTorch alone marks as requiring a gradient though it is
-zero everywhere. Not compared: lines for which torch has no kernel on the CPU ("not
+zero everywhere, or that it alone does not mark, where tensors without elements are about. Not compared: lines for which torch has no kernel on the CPU ("not
 implemented for 'Half'"), strides of gradients and of tensors that are nobody's view, the order of
 equal elements in a sort, repeated indices of a scatter, writes into overlapping windows of
 `unfold`, `requires_grad_` of a tensor that has views, views made under no_grad of what needs a
@@ -254,10 +254,17 @@ class Run:
             ("requires_grad", t.requires_grad, o.requires_grad),
             ("is_leaf", is_leaf(t), is_leaf(o)), ("version", t._version - first, o._version - mine),
         ):  # fmt: skip
-            if trait == "requires_grad" and a and not b and self.second:
-                raise Departure("PyTorch records a second derivative that is zero everywhere")
+            if trait == "requires_grad" and a != b:
+                self.again(a)
             if a != b:
                 raise Difference(trait, f"{name}: torch {a}, pyrite {b}")
+
+    def again(self, theirs: bool) -> None:
+        """Departure if one side alone marks a second derivative that is known to be zero."""
+        if self.second and theirs:
+            raise Departure("PyTorch records a second derivative that is zero everywhere")
+        if self.second and any(not t.numel() for t in self.theirs.values()):
+            raise Departure("PyTorch records no second derivative through what has no elements")
 
     def memory(self) -> None:
         """Which tensors share memory, and how each lies in it."""
@@ -310,8 +317,8 @@ class Run:
             raise Difference("grad", f"{name}.grad: torch {a}, pyrite {b}")
         if a is None:
             return
-        if a.requires_grad and not b.requires_grad and self.second:
-            raise Departure("PyTorch records a second derivative that is zero everywhere")
+        if a.requires_grad != b.requires_grad:
+            self.again(a.requires_grad)
         for trait in ("shape", "requires_grad"):
             if getattr(a, trait) != getattr(b, trait):
                 raise Difference("grad", f"{name}.grad.{trait}: torch {a}, pyrite {b}")
