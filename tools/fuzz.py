@@ -31,11 +31,12 @@ Known departures end a program and are counted in the summary: `REFUSALS` and `S
 PyTorch alone raises; a view that tensordot makes of its own product under no_grad, which PyTorch
 then refuses to write; an integer division by zero in place, which PyTorch leaves half done;
 gradients made with create_graph that PyTorch alone marks as requiring a gradient though it is
-zero everywhere, or that it alone does not mark, where tensors without elements are about. Not compared: lines for which torch has no kernel on the CPU ("not
-implemented for 'Half'"), strides of gradients and of tensors that are nobody's view, the order of
-equal elements in a sort, repeated indices of a scatter, writes into overlapping windows of
-`unfold`, `requires_grad_` of a tensor that has views, views made under no_grad of what needs a
-gradient, resizing `out=` while views of it live.
+zero everywhere, or that it alone does not mark, where tensors without elements are about. Not
+compared: lines for which torch has no kernel on the CPU ("not implemented for 'Half'"), strides
+of gradients and of tensors that are nobody's view, the order of equal elements in a sort,
+repeated indices of a scatter, writes into overlapping windows of `unfold`, `requires_grad_` of a
+tensor that has views, views made under no_grad of what needs a gradient, resizing `out=` while
+views of it live.
 """
 
 from __future__ import annotations
