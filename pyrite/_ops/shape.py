@@ -605,9 +605,10 @@ def write_number(xp: Any, target: Array, value: complex) -> None:
     try:
         if target.dtype.kind == "u" and isinstance(value, int) and -_top(target) <= value < 0:
             value %= _top(target) + 1
-        whole = target.dtype.kind in "iu" and isinstance(value, float)
-        if whole and not xp.iinfo(target.dtype).min <= value <= _top(target):
-            raise OverflowError
+        if isinstance(value, float) and target.dtype.kind in "iu":
+            least = xp.iinfo(target.dtype).min
+            if not least <= value <= _top(target):
+                raise OverflowError
         target[...] = value
     except (OverflowError, TypeError):
         raise RuntimeError(
