@@ -367,4 +367,11 @@ x1 = x0.index_add(1, T.tensor([0, 0]), T.tensor([[1.25, -0.015625], [1.078125, 0
 x1.square().sum().backward()
 (x1 * 2).sum().backward()
 """,
+    "strides of what is computed from a copy in another format": """
+x0 = T.zeros((2, 3, 2, 2)).contiguous(memory_format=T.channels_last)
+x1 = x0 + T.ones((2, 3, 2, 2))
+x2 = x1[:]
+x3 = T.where(x0 > 0, x0, x2)
+x4 = x3[1:]
+""",
 }

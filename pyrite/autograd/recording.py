@@ -201,7 +201,9 @@ class _Caller:
 
     def shared(self) -> str:
         """Source of the test that an operand may not lie in order: views, what came of them."""
-        return " or ".join(f"w_{p.name} is not None" for p in self.op.arrays)
+        tests = [f"w_{p.name} is not None" for p in self.op.arrays]
+        tests += ["memory_format is not None" for p in self.op.params if p.name == "memory_format"]
+        return " or ".join(tests)
 
     def arranged(self) -> list[str]:
         """Strides of the result, as torch chooses them for pointwise ops and reductions."""
@@ -322,7 +324,10 @@ class _Caller:
             f"    o = new(Tensor); o.array = {z}; o.index = 0",
             "    o._grad = o.cut = o.hooks = o.storage = None",
         ]
-        if self.arranged():  # so that what is computed from it asks for strides again
+        if self.arranged() or self.op.name in (
+            "clone",
+            "cast",
+        ):  # so that what is computed from it asks for strides again
             made = f"o.storage = Storage({z})"
             lines.append(f"    if ({self.shared()}) and not {z}.flags.c_contiguous: {made}")
         if self.plan is None:
