@@ -374,4 +374,11 @@ x2 = x1[:]
 x3 = T.where(x0 > 0, x0, x2)
 x4 = x3[1:]
 """,
+    "what is written to a tensor is not the tensor": """
+x0 = T.tensor([0.5, 2.0], dtype=T.float32, requires_grad=True)
+x1 = x0 * 2
+x2 = x0.data
+x2[...] = x1
+x3, = T.autograd.grad(x1.sum(), [x2], materialize_grads=True)
+""",
 }

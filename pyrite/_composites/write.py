@@ -103,12 +103,12 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         src = F.to_device(src, self.device, src.device)
     if followed:
         out = F.cast(src, self.dtype) if src.dtype is not self.dtype else src
-        value = out if out.array.shape == self.array.shape else F.expand(out, self.array.shape)
+        value = F.expand(out, self.array.shape)
         if self._requires_grad and self.cut is None:  # a gradient of zeros goes to what was there
             value = F.depend(value, self)
     else:
         value = src if src.array.shape == self.array.shape else expand(src, self.array.shape)
-    check_partial_overlap(self, (value,))
+    check_partial_overlap(self, (src if src.array.shape == self.array.shape else value,))
     return write_back(self, value, "copy_") if followed else overwrite(self, value)
 
 
