@@ -200,8 +200,10 @@ class _Caller:
         ]
 
     def shared(self) -> str:
-        """Source of the test that an operand may not lie in order: views, what came of them."""
-        tests = [f"w_{p.name} is not None" for p in self.op.arrays]
+        """Source of the test that an operand does not lie in order: a view, or what came of one."""
+        tests = [
+            f"w_{p.name} is not None and not x_{p.name}.flags.c_contiguous" for p in self.op.arrays
+        ]
         tests += ["memory_format is not None" for p in self.op.params if p.name == "memory_format"]
         return " or ".join(tests)
 
@@ -213,7 +215,10 @@ class _Caller:
             return []
         operands = ", ".join(f"x_{p.name}" for p in self.op.arrays)
         follow = self.op.kind == "pointwise"
-        return [f"        if {self.shared()}: z = arranged(z, ({operands},), {follow})"]
+        return [
+            f"        apart = {self.shared()}",
+            f"        if apart: z = arranged(z, ({operands},), {follow})",
+        ]
 
     def updated(self) -> list[str]:
         """In-place updates: every array that the op names as output counts a version."""
@@ -324,12 +329,13 @@ class _Caller:
             f"    o = new(Tensor); o.array = {z}; o.index = 0",
             "    o._grad = o.cut = o.hooks = o.storage = None",
         ]
-        if self.arranged() or self.op.name in (
-            "clone",
-            "cast",
-        ):  # so that what is computed from it asks for strides again
+        # A storage, so that what is computed from it asks for strides again.
+        apart = "apart" if self.arranged() else ""
+        if self.op.name in ("clone", "cast"):
+            apart = f"({self.shared()})"
+        if apart:
             made = f"o.storage = Storage({z})"
-            lines.append(f"    if ({self.shared()}) and not {z}.flags.c_contiguous: {made}")
+            lines.append(f"    if {apart} and not {z}.flags.c_contiguous: {made}")
         if self.plan is None:
             return [*lines, "    o.node = None; o._requires_grad = False", "    return o"]
         name = self.visible[0]
