@@ -29,17 +29,24 @@ class A:
 
 @dataclass
 class Sample:
-    """One call. `torch` overrides the oracle: a dotted torch name, a callable, or None for none."""
+    """One call. `torch` overrides the oracle: a dotted torch name, a callable, or None for none.
+
+    `half`: whether the op takes half precision.
+    """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
     torch: str | Callable[..., Any] | None = ""
     gradgrad: bool = True
     full: bool = False
+    half: bool = True
 
 
-def S(*args: Any, torch: Any = "", gradgrad: bool = True, full: bool = False, **kw: Any) -> Sample:
-    return Sample(args, kw, torch, gradgrad, full)
+def S(
+    *args: Any, torch: Any = "", gradgrad: bool = True, full: bool = False, half: bool = True,
+    **kw: Any,
+) -> Sample:  # fmt: skip
+    return Sample(args, kw, torch, gradgrad, full, half)
 
 
 def samples(**families: list[Sample]) -> None:

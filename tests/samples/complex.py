@@ -38,7 +38,7 @@ samples(
     argument=[S(x, torch="angle") for x in (Z, ROW, POINT, NONE, ZEROS)],
     complex=[S(REAL, A((4,))), S(A(()), REAL), S(A((0,)), A((0,)))],
     view_as_real=each()[:-1],
-    view_as_complex=[S(A((3, 2))), S(A((2, 3, 2)))],
+    view_as_complex=[S(A((3, 2)), half=False), S(A((2, 3, 2)), half=False)],
     abs=[*each(), S(ZEROS)],
     add=[*mixed(), S(Z, ROW, alpha=1 + 2j)],
     sub=[*mixed(), S(Z, ROW, alpha=2j)],
