@@ -131,6 +131,23 @@ def _oracle(name: str, sample: Sample) -> Any:
     return found
 
 
+class Hole(int):
+    """The place of an operand."""
+
+
+def called(name: str, args: list[Any], kwargs: dict[str, Any], operands: Any) -> Any:
+    """The op's result with `operands` in the places that holes hold."""
+
+    def fill(v: Any) -> Any:
+        if isinstance(v, Hole):
+            return operands[v]
+        if isinstance(v, list | tuple) and any(isinstance(x, Hole) for x in v):
+            return type(v)(fill(x) for x in v)
+        return v
+
+    return getattr(F, name)(*map(fill, args), **{k: fill(v) for k, v in kwargs.items()})
+
+
 def _leaves(result: Any) -> list[Any]:
     """The tensors of a result, in order."""
     if isinstance(result, tuple | list):

@@ -42,32 +42,21 @@ def _examples(sample: Any, name: str) -> tuple[Any, list[list[Tensor]]]:
     columns: list[list[Tensor]] = []
     make = test_ops._pyrite("cpu", "float64")
 
-    def collect(array: np.ndarray, grad: bool) -> _Hole:
+    def collect(array: np.ndarray, grad: bool) -> test_ops.Hole:
         rows = [array]
         for i in range(1, B):
             other = np.roll(array.reshape(-1), i).reshape(array.shape)
             rows.append(other if array.dtype.kind in "fc" else array)
         columns.append([make(r, False) for r in rows])
-        return _Hole(len(columns) - 1)
+        return test_ops.Hole(len(columns) - 1)
 
     args, kwargs, _ = test_ops._build(sample, name, "float64", collect)
 
     def call(operands: Any) -> Any:
-        def fill(v: Any) -> Any:
-            if isinstance(v, _Hole):
-                return operands[v]
-            if isinstance(v, list | tuple) and any(isinstance(x, _Hole) for x in v):
-                return type(v)(fill(x) for x in v)
-            return v
-
-        result = getattr(F, name)(*map(fill, args), **{k: fill(v) for k, v in kwargs.items()})
+        result = test_ops.called(name, args, kwargs, operands)
         return tuple(result) if isinstance(result, tuple) else result
 
     return call, columns
-
-
-class _Hole(int):
-    """The place of an operand."""
 
 
 @pytest.mark.parametrize(("name", "sample"), _cases())

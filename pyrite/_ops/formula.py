@@ -127,13 +127,13 @@ class Plan:
 
     Attributes:
         saved: the names to save, in order, each with the set of inputs whose formula uses it.
-        holds_arrays: whether arrays are among them, which a walk frees behind itself.
-        kept: positions of the arrays among them; each may be None where no input needed it.
+        kept: positions of the arrays among them, which a walk frees behind itself; each may be
+            None where no input needed it.
         backward_array, backward_tensor: `(F, g, node, needs) -> gradients`, one per input.
     """
 
     __slots__ = (
-        "saved", "holds_arrays", "kept", "joint", "backward_array", "backward_tensor", "formulas",
+        "saved", "kept", "joint", "backward_array", "backward_tensor", "formulas",
     )  # fmt: skip
 
     def __init__(self, op: Op) -> None:
@@ -143,7 +143,7 @@ class Plan:
         for target, formula in (op.vjps or {}).items():
             self._read(op, target, formula)
         kept = [i for i, name in enumerate(self.saved) if name in _array_names(op)]
-        self.holds_arrays, self.kept = bool(kept), tuple(kept)
+        self.kept = tuple(kept)
         self.backward_array = _backward(op, self, tensors=False)
         self.backward_tensor = _backward(op, self, tensors=True)
 

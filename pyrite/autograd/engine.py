@@ -123,8 +123,8 @@ class Walk:
                 report(paragraph(node, g, needs, grads))
             if node.hooks is not None and node.hooks.post:
                 grads = self.after(node, grads, g)
-            if not keep and plan.holds_arrays and (saved := node.saved) is not None:
-                for i in plan.kept or range(len(saved)):  # it may have needed none of them
+            if not keep and (kept := plan.kept) != () and (saved := node.saved) is not None:
+                for i in range(len(saved)) if kept is None else kept:  # it may have needed none
                     if saved[i] is not None:
                         node.saved = None
                         break

@@ -84,7 +84,7 @@ class FunctionCtx:
 class _FunctionOp:
     """Stands for a Function in its nodes: runs its backward as the plan of a table op does."""
 
-    holds_arrays, kept = True, ()
+    kept = None  # whatever was saved
 
     def __init__(self, function: type[Function]) -> None:
         self.function, self.plan = function, self

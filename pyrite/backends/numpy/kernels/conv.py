@@ -42,61 +42,48 @@ def zero(x: Vector) -> None:
 
 
 @inline()
-def fill(
-    x: Cube, plane: int, window: Any, steps: Any, rows: Any, width: int, columns: Matrix, row: int
-) -> None:  # fmt: skip
-    """Columns of the output rows `rows` = (first, end), from the channels from `plane` on."""
-    channels, kh, kw = window
-    sh, sw, ph, pw, dh, dw = steps
-    height, wide = x.shape[1], x.shape[2]
-    for c in range(channels):
-        for i in range(kh):
-            for j in range(kw):
-                into, left = columns[row + (c * kh + i) * kw + j], j * dw - pw
-                a, b = first_inside(left, sw), end_inside(left, sw, wide, width)
-                for y in range(rows[0], rows[1]):
-                    start, r = (y - rows[0]) * width, y * sh - ph + i * dh
-                    piece = into[start : start + width]
-                    if r < 0 or r >= height or a >= b:
-                        zero(piece)
-                        continue
-                    zero(piece[:a])
-                    zero(piece[b:])
-                    source, middle = x[plane + c, r, left + a * sw :], piece[a:b]
-                    if sw == 1:
-                        for k in range(middle.size):
-                            middle[k] = source[k]
-                    else:
-                        for k in range(middle.size):
-                            middle[k] = source[k * sw]
+def trade(pixels: Vector, step: int, piece: Vector, back: bool) -> None:
+    """Every `step`-th pixel into the piece of a column, or that added to the pixels."""
+    if back and step == 1:
+        for k in range(piece.size):
+            pixels[k] += piece[k]
+    elif back:
+        for k in range(piece.size):
+            pixels[k * step] += piece[k]
+    elif step == 1:
+        for k in range(piece.size):
+            piece[k] = pixels[k]
+    else:
+        for k in range(piece.size):
+            piece[k] = pixels[k * step]
 
 
 @inline()
-def fold(
-    columns: Matrix, row: int, window: Any, steps: Any, rows: Any, width: int, x: Cube, plane: int
+def exchange(
+    x: Cube, plane: int, window: Any, steps: Any, rows: Any, width: int, columns: Matrix, row: int,
+    back: bool,
 ) -> None:  # fmt: skip
-    """Add columns to where `fill` read them."""
+    """Columns of the output rows `rows` = (first, end), from the channels from `plane` on.
+
+    `back`: add the columns to where they would be read.
+    """
     channels, kh, kw = window
     sh, sw, ph, pw, dh, dw = steps
     height, wide = x.shape[1], x.shape[2]
     for c in range(channels):
         for i in range(kh):
             for j in range(kw):
-                source, left = columns[row + (c * kh + i) * kw + j], j * dw - pw
+                line, left = columns[row + (c * kh + i) * kw + j], j * dw - pw
                 a, b = first_inside(left, sw), end_inside(left, sw, wide, width)
                 for y in range(rows[0], rows[1]):
                     start, r = (y - rows[0]) * width, y * sh - ph + i * dh
-                    if r >= 0 and r < height and a < b:
-                        into, middle = (
-                            x[plane + c, r, left + a * sw :],
-                            source[start + a : start + b],
-                        )
-                        if sw == 1:
-                            for k in range(middle.size):
-                                into[k] += middle[k]
-                        else:
-                            for k in range(middle.size):
-                                into[k * sw] += middle[k]
+                    piece = line[start : start + width]
+                    inside = r >= 0 and r < height and a < b
+                    if not back:
+                        zero(piece[:a] if inside else piece)
+                        zero(piece[b:] if inside else piece[:0])
+                    if inside:
+                        trade(x[plane + c, r, left + a * sw :], sw, piece[a:b], back)
 
 
 @loop(kinds=BOTH)
@@ -118,8 +105,8 @@ def forward(
                     source = (flat, plane, y * width)
                     m.gemm(gemm, (False, False, False), sizes, (w, g * each, 0), source, into)
                     continue
-                fill(x, plane, (inputs, kh, kw), (sh, sw, ph, pw, dh, dw), (y, end), width,
-                     columns, row)  # fmt: skip
+                exchange(x, plane, (inputs, kh, kw), (sh, sw, ph, pw, dh, dw), (y, end), width,
+                         columns, row, False)  # fmt: skip
                 m.gemm(gemm, (False, False, False), sizes, (w, g * each, 0), (columns, row, 0),
                        into)  # fmt: skip
         for c in range(bias.size):
@@ -152,8 +139,8 @@ def to_input(
                     continue
                 m.gemm(gemm, (True, False, False), sizes, (w, g * each, 0), source,
                        (columns, row, 0))  # fmt: skip
-                fold(columns, row, (inputs, kh, kw), (sh, sw, ph, pw, dh, dw), (y, end), width, x,
-                     plane)  # fmt: skip
+                exchange(x, plane, (inputs, kh, kw), (sh, sw, ph, pw, dh, dw), (y, end), width,
+                         columns, row, True)  # fmt: skip
 
 
 @loop(kinds=BOTH)
@@ -177,8 +164,8 @@ def to_weight(
                 if flat.size:
                     m.gemm(gemm, (False, True, True), sizes, source, (flat, plane, y * width), into)
                     continue
-                fill(x, plane, (inputs, kh, kw), (sh, sw, ph, pw, dh, dw), (y, end), width,
-                     columns, row)  # fmt: skip
+                exchange(x, plane, (inputs, kh, kw), (sh, sw, ph, pw, dh, dw), (y, end), width,
+                         columns, row, False)  # fmt: skip
                 m.gemm(gemm, (False, True, True), sizes, source, (columns, row, 0), into)
 
 
