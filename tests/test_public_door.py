@@ -45,6 +45,7 @@ SAME = {
     "resolve_conj",  # a conjugate is a copy: nothing is pending
     "RemovableHandle.__enter__", "NumpyBackend.to_host", "NumpyBackend.from_host",
     "Transform.forward_shape", "Transform.inverse_shape",  # elementwise until a subclass says more
+    "Backend.shortcut",  # a backend that has none
     "unused", "export", "interface", "script_if_tracing", "annotate",  # marks of jit
     "Identity.forward", "Identity.compute_mask", "_SpectralNorm.right_inverse",
     "UninitializedTensorMixin.detach",

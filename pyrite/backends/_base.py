@@ -81,3 +81,7 @@ class Backend(ABC):
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         """Kernels by op name; each may return NotImplemented to leave a call to the generic."""
         return {}
+
+    def shortcut(self, name: str, bound: Callable[..., Any]) -> Callable[..., Any]:
+        """`bound`, the function of op `name`, or a quicker one before it for calls it can serve."""
+        return bound

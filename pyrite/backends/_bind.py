@@ -51,7 +51,7 @@ quiet, restore, QUIET = _quiet_setter()
 def bind(backend: Backend, op: Any) -> Callable[..., Any]:
     """The function of raw arrays that serves `op` on `backend`: signature of the op, no `xp`."""
     kernel = backend.kernels().get(op.name)
-    return _Binder(backend, op, kernel).build()
+    return backend.shortcut(op.name, _Binder(backend, op, kernel).build())
 
 
 class _Binder:

@@ -33,3 +33,8 @@ class NumpyBackend(Backend):
         from .kernels import KERNELS
 
         return KERNELS
+
+    def shortcut(self, name: str, bound: Callable[..., Any]) -> Callable[..., Any]:
+        from .kernels._small import shortcut
+
+        return shortcut(name, bound)

@@ -243,14 +243,14 @@ def _open_folder() -> Path | None:
         path = user_cache() / _fingerprint()
         for part in (path.parent, path):
             part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_foreign(part)
+            refuse_foreign(part)
     except (OSError, RuntimeError) as error:
         warnings.warn(f"Compiled kernels will not be kept: {error}", RuntimeWarning, stacklevel=2)
         return None
     return path
 
 
-def _refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path) -> None:
     """PermissionError for a folder that someone else could write to: cached kernels are code."""
     if not hasattr(os, "getuid"):
         return

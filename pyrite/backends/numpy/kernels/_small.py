@@ -1,0 +1,98 @@
+"""Small pointwise ops as C functions: nothing of Python between an op and its loop.
+
+NumPy's ufuncs, and the tests before them, cost ten times what the arithmetic of a few numbers
+does. `shortcut(name, bound)` is a builtin function, its machine code made by LLVM, that serves
+C-contiguous float32 or float64 arrays of one shape, or an array and a number, up to `LIMIT`
+elements; every other call it hands on to `bound`. Each operation is rounded once, as NumPy's are,
+so both give the same bits.
+
+The code reads arrays where CPython keeps them in memory. Without llvmlite, on another Python, or
+where the self-test fails, `bound` serves all calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...._files import atomic_write
+from ._jit import available, refuse_foreign, user_cache
+
+Function = Callable[..., Any]
+
+LIMIT = 16384  # elements: some microseconds of work
+
+# Op -> its value for one element, from LLVM's builder and the operands' elements.
+FORMS: dict[str, Function] = {
+    "add": lambda b, x, y: b.fadd(x, y),
+    "sub": lambda b, x, y: b.fsub(x, y),
+    "mul": lambda b, x, y: b.fmul(x, y),
+    "div": lambda b, x, y: b.fdiv(x, y),
+    "neg": lambda b, x: b.fneg(x),
+    "relu": lambda b, x: b.select(b.fcmp_ordered("<=", x, x.type(0)), x.type(0), x),
+    "relu_grad": lambda b, g, y: b.select(b.fcmp_ordered("<=", y, y.type(0)), y.type(0), g),
+    "sigmoid_grad": lambda b, g, y: b.fmul(g, b.fmul(b.fsub(y.type(1), y), y)),
+    "tanh_grad": lambda b, g, y: b.fmul(g, b.fsub(y.type(1), b.fmul(y, y))),
+    "accumulate": lambda b, x, y: b.fadd(x, y),
+}
+SCALED = {"add", "sub"}  # take a factor, served where it is 1
+UPDATES = {"accumulate"}  # write into their first operand and return None
+
+
+def shortcut(name: str, bound: Function) -> Function:
+    """`bound`, or a function before it that serves small operands of op `name`."""
+    if name not in FORMS or (make := _maker()) is None:
+        return bound
+    function: Function = make(name, bound)
+    return function
+
+
+@cache
+def _maker() -> Callable[[str, Function], Function] | None:
+    """What compiles an op's function; None where that cannot work here."""
+    free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
+    debugging = hasattr(sys, "gettotalrefcount")
+    if sys.implementation.name != "cpython" or free_threaded or debugging or sys.maxsize < 1 << 32:
+        return None
+    if not available():
+        return None
+    try:
+        from . import _small_code as code
+    except (ImportError, AttributeError):
+        return None
+    if not code.reads_arrays():
+        return None
+    make = code.load(_kept(code))
+    return make if _agrees(make("mul", lambda *_: None)) else None
+
+
+def _kept(code: ModuleType) -> bytes:
+    """The object code from the user's cache, compiled and put there if it is not."""
+    try:
+        folder = user_cache()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_foreign(folder)
+        path = folder / f"small-{code.key()}.o"
+        if not path.exists():
+            with atomic_write(path) as file:
+                file.write(code.compiled())
+        return path.read_bytes()
+    except (OSError, RuntimeError):  # no home, no room, not ours: kept for this process alone
+        return bytes(code.compiled())
+
+
+def _agrees(mul: Function) -> bool:
+    """Whether the function multiplies what it should, and leaves the rest alone."""
+    for kind in (np.float32, np.float64):
+        x: Any = np.linspace(-3, 3, 21, dtype=kind).reshape(3, 7)
+        for a, b in ((x, x + 1), (x, 0.7), (3, x)):
+            z = mul(a, b)
+            if type(z) is not np.ndarray or z.dtype != kind or not np.array_equal(z, a * b):
+                return False
+    others = x.T, x[:, ::2], x[:2], x.astype(np.float16), x.astype(">f8"), 1 << 70, None
+    return all(mul(x, y) is None and mul(y, x) is None for y in others)
