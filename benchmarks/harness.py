@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,11 +93,19 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
+def _next(pipe: Any) -> Any:
+    """The next request; None where the parent is gone."""
+    try:
+        return pipe.recv()
+    except EOFError:
+        return None
+
+
 def _serve(pipe: Any, *facts: Any) -> None:
     try:
         worker = Worker(*facts)
         pipe.send((True, None))
-        while request := pipe.recv():
+        while request := _next(pipe):
             name, *arguments = request
             pipe.send((True, getattr(worker, name)(*arguments)))
     except Exception as error:
@@ -115,7 +124,7 @@ class Peer:
         self._pipe, other = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
         facts = (other, library, suite, threads)
-        self._process = context.Process(target=_serve, args=facts, daemon=True)
+        self._process = context.Process(target=_serve, args=facts)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         self._process.start()
         other.close()
@@ -136,7 +145,7 @@ class Peer:
 
     def close(self) -> None:
         """End the process."""
-        self._pipe.send(None)
+        self._pipe.close()
         self._process.join()
 
 
@@ -252,23 +261,26 @@ def compare(
     about: Callable[[str], str], title: str,
 ) -> list[Row]:  # fmt: skip
     """Measure the cases, print each as it is done, and write the table."""
-    peers = [Peer(library, suite, args.threads) for library in LIBRARIES]
-    rows = []
-    for name in names:
-        row = measure(peers, name, args.rounds, args.seconds, bound)
-        rows.append(row)
-        print(
-            f"{name:24s} pyrite {row.ours * 1e3:9.3f} ms   torch {row.theirs * 1e3:9.3f} ms   "
-            f"ratio {row.ratio:5.2f}  ({row.low:.2f} to {row.high:.2f})   apart {row.apart:.0e}",
-            flush=True,
-        )
-    lines = [f"# {title}", "", environment(peers, args.threads)]
+    with ExitStack() as stack:
+        peers = []
+        for library in LIBRARIES:
+            peers.append(peer := Peer(library, suite, args.threads))
+            stack.callback(peer.close)
+        rows = []
+        for name in names:
+            row = measure(peers, name, args.rounds, args.seconds, bound)
+            rows.append(row)
+            print(
+                f"{name:24s} pyrite {row.ours * 1e3:9.3f} ms   torch {row.theirs * 1e3:9.3f} ms   "
+                f"ratio {row.ratio:5.2f}  ({row.low:.2f} to {row.high:.2f})   "
+                f"apart {row.apart:.0e}",
+                flush=True,
+            )
+        where = environment(peers, args.threads)
     command = " ".join(["python", f"benchmarks/{suite}.py", *sys.argv[1:]])
-    lines += ["", f"`{command}`", ""]
+    lines = [f"# {title}", "", where, "", f"`{command}`", ""]
     lines += ["Ratio = PyTorch's time / Pyrite's, the median of the rounds.", ""]
     publish([*lines, *table(rows, about)], args.output)
-    for peer in peers:
-        peer.close()
     return rows
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 
 def mlp(t: Any, sizes: Sequence[int] = (784, 512, 512, 10)) -> Any:
     """Linear layers with ReLU between them."""
     layers: list[Any] = []
-    for a, b in zip(sizes, sizes[1:]):
+    for a, b in pairwise(sizes):
         layers += [t.nn.Linear(a, b), t.nn.ReLU()]
     return t.nn.Sequential(*layers[:-1])
 
@@ -52,7 +53,7 @@ def resnet18(t: Any) -> Any:
             return self.relu(self.body(x) + self.skip(x))
 
     widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
-    blocks = [Block(a, b, 1 if a == b else 2) for a, b in zip(widths, widths[1:])]
+    blocks = [Block(a, b, 1 if a == b else 2) for a, b in pairwise(widths)]
     ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
     return nn.Sequential(*conv_norm(t, 3, 64), nn.ReLU(), *blocks, *ends)
 
@@ -250,7 +251,7 @@ def gcn(t: Any, sizes: Sequence[int] = (64, 128, 128, 8)) -> Any:
     class Model(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(sizes, sizes[1:])])
+            self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in pairwise(sizes)])
 
         def forward(self, x: Any, source: Any, target: Any, weight: Any) -> Any:
             for i, layer in enumerate(self.layers):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import models
 import numpy as np
 
 import pyrite
@@ -32,60 +33,10 @@ def text() -> tuple[np.ndarray, int]:
     return np.array([index[c] for c in letters]), len(known)
 
 
-def lstm(library: Any, letters: int) -> Any:
-    """Two layers of 128, an embedding of 64."""
-    nn = library.nn
-
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embed = nn.Embedding(letters, 64)
-            self.cells = nn.LSTM(64, 128, 2, batch_first=True)
-            self.head = nn.Linear(128, letters)
-
-        def forward(self, x: Any) -> Any:
-            return self.head(self.cells(self.embed(x))[0])
-
-    return Model()
-
-
-def gpt(library: Any, letters: int) -> Any:
-    """Two blocks of width 128 with 4 heads, norm first, learned positions (Radford et al. 2019)."""
-    nn, attend = library.nn, library.nn.functional.scaled_dot_product_attention
-
-    class Block(nn.Module):
-        def __init__(self, width: int, heads: int) -> None:
-            super().__init__()
-            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.feed = nn.Sequential(
-                nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-            )
-            self.heads = heads
-
-        def forward(self, x: Any) -> Any:
-            n, length, width = x.shape
-            parts = self.qkv(self.norm1(x)).chunk(3, -1)
-            q, k, v = [p.view(n, length, self.heads, -1).transpose(1, 2) for p in parts]
-            heads = attend(q, k, v, is_causal=True).transpose(1, 2)
-            x = x + self.out(heads.reshape(n, length, width))
-            return x + self.feed(self.norm2(x))
-
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embed, self.place = nn.Embedding(letters, 128), nn.Embedding(LENGTH, 128)
-            self.blocks = nn.Sequential(Block(128, 4), Block(128, 4))
-            self.norm, self.head = nn.LayerNorm(128), nn.Linear(128, letters)
-
-        def forward(self, x: Any) -> Any:
-            x = self.embed(x) + self.place(library.arange(x.shape[1]))
-            return self.head(self.norm(self.blocks(x)))
-
-    return Model()
-
-
-MODELS: dict[str, Callable[[Any, int], Any]] = {"LSTM": lstm, "GPT": gpt}
+MODELS: dict[str, Callable[[Any, int], Any]] = {
+    "LSTM": lambda t, letters: models.recurrent(t, "LSTM", letters),
+    "GPT": lambda t, letters: models.gpt(t, letters, width=128, heads=4, depth=2),
+}
 
 
 def make_step(library: Any, model: Any) -> Callable[[np.ndarray], float]:
