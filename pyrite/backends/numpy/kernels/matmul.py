@@ -9,44 +9,39 @@ from __future__ import annotations
 import ctypes
 import os
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import _math as m
-from ._jit import Loop, Matrix, Vector, loop
-from ._registry import F32, F64, Array, kernel, rows
+from ._jit import Ints, Loop, Matrix, Vector, loop
+from ._registry import F32, F64, Array, kernel
 
 BOTH = ("float32", "float64")
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS works on one thread
-PANEL = 128  # rows or columns of a panel, at least
+PANEL = 256  # rows or columns of a panel: BLAS packs the other operand anew for each
 
 
 @loop(kinds=BOTH)
-def row_panels(
-    gemm: int, a: Matrix, b: Matrix, ta: bool, tb: bool, out: Matrix, lo: int, hi: int
-) -> None:  # fmt: skip
-    depth = a.shape[0] if ta else a.shape[1]
-    at = (a, 0, lo) if ta else (a, lo, 0)
-    m.gemm(gemm, (ta, tb, False), (hi - lo, out.shape[1], depth), at, (b, 0, 0), (out, lo, 0))
-
-
-@loop(kinds=BOTH)
-def column_panels(
-    gemm: int, a: Matrix, b: Matrix, ta: bool, tb: bool, out: Matrix, lo: int, hi: int
-) -> None:  # fmt: skip
-    depth = a.shape[0] if ta else a.shape[1]
-    at = (b, lo, 0) if tb else (b, 0, lo)
-    m.gemm(gemm, (ta, tb, False), (out.shape[0], hi - lo, depth), (a, 0, 0), at, (out, 0, lo))
-
-
-@loop(kinds=BOTH)
-def add_bias(bias: Vector, out: Matrix, lo: int, hi: int) -> None:
-    for r in range(lo, hi):
-        row = out[r]
-        for j in range(row.size):
-            row[j] += bias[j]
+def products(
+    gemm: int, a: Matrix, b: Matrix, bias: Vector, out: Matrix, plan: Ints, lo: int, hi: int
+) -> None:
+    """Panels of a batch of products, whose matrices lie below one another in a, b and out."""
+    down, across, height, width, depth, rows, cols, b_step = plan[2:]
+    ta, tb = plan[0] == 1, plan[1] == 1
+    for t in range(lo, hi):
+        n, i, j = t // (down * across), t // across % down * rows, t % across * cols
+        h, w = min(rows, height - i), min(cols, width - j)
+        left = (a, n * depth, i) if ta else (a, n * height + i, 0)
+        right = (b, n * b_step + j, 0) if tb else (b, n * b_step, j)
+        m.gemm(gemm, (ta, tb, False), (h, w, depth), left, right, (out, n * height + i, j))
+        if bias.size:
+            for r in range(n * height + i, n * height + i + h):
+                row, shift = out[r, j : j + w], bias[j : j + w]
+                for c in range(w):
+                    row[c] += shift[c]
 
 
 class Blas:
@@ -83,31 +78,47 @@ def blas() -> Blas | None:
     return None
 
 
-def _plain(x: Array) -> tuple[Array, bool] | None:
-    """(x, False) where x is C-contiguous, (its transpose, True) where that is, else None."""
-    if x.flags.c_contiguous:
-        return x, False
-    return (x.T, True) if x.flags.f_contiguous else None
+def _panel(size: int) -> int:
+    """How long to cut the panels of a side, by its length alone."""
+    return max(PANEL if size >= 2 * PANEL else -(-size // 32) * 16, -(-size // 256) * 16)
 
 
 def product(a: Array, b: Array, bias: Array | None = None) -> Any:
-    """Compute a @ b + bias for matrices of one floating type, each contiguous or transposed so."""
-    library = blas()
-    height, width = a.shape[0], b.shape[1]
-    if library is None or height * width * a.shape[1] <= SMALL or a.shape[1] != b.shape[0]:
+    """Compute a @ b + bias for arrays of one floating type, contiguous or transposed so.
+
+    (..., m, k) by (..., k, n) with the same dimensions in front, or by (k, n).
+    """
+    library, batch = blas(), prod(a.shape[:-2])
+    (height, depth), width = a.shape[-2:], b.shape[-1]
+    if library is None or batch * height * width * depth <= SMALL or b.shape[-2] != depth:
         return NotImplemented
-    left, right, gemm = _plain(a), _plain(b), library.gemm.get(a.dtype)
-    if left is None or right is None or gemm is None or a.dtype is not b.dtype:
+    if a.dtype is not b.dtype or (gemm := library.gemm.get(a.dtype)) is None:
         return NotImplemented
     if bias is not None and not (bias.dtype is a.dtype and bias.shape == (width,)):
         return NotImplemented
-    out, double = np.empty((height, width), a.dtype), a.dtype is F64
-    n, run = max(height, width), row_panels if height >= width else column_panels
-    panel = max(PANEL, -(-n // 256) * 16)
-    library.run(run[double], n, panel, gemm, left[0], right[0], left[1], right[1], out)
-    if bias is not None:
-        add_bias[double](height, rows(height, width), np.ascontiguousarray(bias), out)
+    (left, ta), (right, tb) = _plain(a), _plain(b)
+    out, double = np.empty((*a.shape[:-1], width), a.dtype), a.dtype is F64
+    rows, cols = height, width
+    if height * width * depth > 2 * SMALL:
+        rows, cols = (_panel(height), width) if height >= width else (height, _panel(width))
+    down, across = -(-height // rows), -(-width // cols)
+    step = 0 if b.ndim == 2 else width if tb else depth
+    plan = np.array([ta, tb, down, across, height, width, depth, rows, cols, step])
+    chunk = max(1, SMALL // (rows * cols * depth))
+    library.run(
+        products[double], batch * down * across, chunk, gemm, left, right,
+        np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias),
+        out.reshape(-1, width), plan,
+    )  # fmt: skip
     return out
+
+
+def _plain(x: Array) -> tuple[Array, bool]:
+    """Its matrices below one another, and whether they are transposed; a copy where it must."""
+    turned = x.swapaxes(-1, -2)
+    if turned.flags.c_contiguous and not x.flags.c_contiguous:
+        return turned.reshape(-1, x.shape[-2]), True
+    return np.ascontiguousarray(x).reshape(-1, x.shape[-1]), False
 
 
 def _rows(x: Array) -> Array | None:
@@ -119,6 +130,8 @@ def _rows(x: Array) -> Array | None:
 
 @kernel("matmul", 128)
 def matmul(input: Array, other: Array) -> Any:
+    if other.ndim > 2 and input.shape[:-2] == other.shape[:-2]:
+        return product(input, other)
     if other.ndim != 2 or (x := _rows(input)) is None:
         return NotImplemented
     out = product(x, other)
