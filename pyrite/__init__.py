@@ -68,15 +68,16 @@ _exports.build()
 globals().update(_TYPES["cpu"])
 importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
-    "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "data", "distributions", "fft",
-    "func", "jit", "library", "linalg", "masked", "nn", "optim", "random", "return_types",
-    "safetensors", "serialization", "signal", "sparse", "special", "testing", "utils", "version",
-    "vision",
+    "accelerator", "amp", "autograd", "backends", "compiler", "cpu", "cuda", "data",
+    "distributions", "fft", "func", "jit", "library", "linalg", "masked", "nn", "optim", "random",
+    "return_types", "safetensors", "serialization", "signal", "sparse", "special", "testing",
+    "utils", "version", "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",
     "manual_seed": "random", "seed": "random", "initial_seed": "random",
     "get_rng_state": "random", "set_rng_state": "random", "default_generator": "random",
+    "compile": "compiler",
     "vmap": "func", "set_num_threads": "backends", "get_num_threads": "backends",
     "UntypedStorage": "_composites.storage",
     **dict.fromkeys(_settings.__all__, "backends._settings"),

@@ -64,7 +64,7 @@ class Call:
 
     def __repr__(self) -> str:
         left = ", ".join("_" if o is None else o.name for o in self.outputs)
-        right = f"{self.op.name}({', '.join(map(_shown, self.args))})"
+        right = f"{self.op.name}({', '.join(map(shown, self.args))})"
         return f"{left} = {right}" if left else right
 
 
@@ -114,9 +114,9 @@ def _plain(value: Any) -> Any:
     return plain(value)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(shown, value))}]"
     return getattr(value, "text", None) or repr(value)
 
 
@@ -202,7 +202,7 @@ class Recorder:
         given = {p.name: a for p, a in zip(op.params, args, strict=True)}
         for name in saved:
             base, _, what = name.rpartition("_")
-            if name in given and not list(_leaves(given[name], Tensor)):
+            if name in given and not list(leaves_of(given[name], Tensor)):
                 saved[name] = given[name]
             elif what == "shape" and isinstance(given.get(base), Tensor):
                 saved[name] = self.shape(given[base])
@@ -210,10 +210,13 @@ class Recorder:
 
     def host(self, function: Callable[[], Any]) -> Any:
         """Numbers from outside, that remember where they came from."""
+        return self.asked(function, function())
+
+    def asked(self, function: Callable[[], Any], value: Any) -> Any:
         name = f"h{self.count}"
         self.count += 1
         self.steps.append(Host(name, function))
-        return self.remembered(function(), name)
+        return self.remembered(value, name)
 
     def remembered(self, value: Any, text: str) -> Any:
         if isinstance(value, tuple):
@@ -223,6 +226,10 @@ class Recorder:
     def effect(self, what: str) -> None:
         """RuntimeError for what happens once and could not be replayed."""
         raise RuntimeError(f"capture: {what}, which a replay would not do again")
+
+    def first_step(self) -> None:
+        """An optimizer makes its state, once."""
+        self.effect("an optimizer makes its state: take one step before the capture")
 
     def gradient(self, leaf: Tensor, grad: Tensor) -> None:
         self.value(leaf)
@@ -314,18 +321,18 @@ def _shared(result: Any, recorder: Recorder) -> dict[str, Value]:
     }
     return {
         recorder.value(t).name: owners[id(t.storage)]
-        for t in _leaves(result, Tensor)
+        for t in leaves_of(result, Tensor)
         if id(t.storage) in owners
     }
 
 
-def _leaves(nest: Any, kind: type) -> Iterator[Any]:
+def leaves_of(nest: Any, kind: type) -> Iterator[Any]:
     """What is of one type in a nest of tuples, lists and dicts."""
     if isinstance(nest, kind):
         yield nest
     elif isinstance(nest, tuple | list | dict):
         for item in nest.values() if isinstance(nest, dict) else nest:
-            yield from _leaves(item, kind)
+            yield from leaves_of(item, kind)
 
 
 class Graph:
@@ -354,12 +361,12 @@ class Graph:
 
     def __repr__(self) -> str:
         lines = [f"graph({', '.join(map(repr, self.inputs))}):", *map(repr, self.steps)]
-        return "\n    ".join([*lines, f"return {_shown(self.outputs)}"])
+        return "\n    ".join([*lines, f"return {shown(self.outputs)}"])
 
     def __call__(self, *inputs: Tensor) -> Any:
         self._check(inputs)
         if self._run is None:
-            self._run = _Source(self).compile()
+            self._run = Source(self).compile()
         given = [*inputs, *[v.tensor for v in self.constants]]
         with modes.no_grad():
             made = self._run(*[t.array for t in given])  # type: ignore[union-attr]
@@ -386,7 +393,7 @@ class Graph:
         """Writes into memory from outside make what was saved of it stale, as in eager mode."""
         for call in self.calls:
             if call.op.kind == "update":
-                for target in _targets(call):
+                for target in targets_of(call):
                     if target.name in tensors:
                         storage_of(tensors[target.name]).version += 1
 
@@ -400,14 +407,14 @@ class Graph:
         return value
 
 
-def _targets(call: Call) -> list[Value]:
+def targets_of(call: Call) -> list[Value]:
     """The Values that an update writes into."""
     names = {o.name for o in call.op.outputs}
     given = [a for p, a in zip(call.op.params, call.args, strict=True) if p.name in names]
-    return list(_leaves(given, Value))
+    return list(leaves_of(given, Value))
 
 
-class _Source:
+class Source:
     """A graph as one Python function of raw arrays: a flat list of bound calls."""
 
     def __init__(self, graph: Graph) -> None:
@@ -417,7 +424,7 @@ class _Source:
     def compile(self) -> Callable[..., Any]:
         lines = [f"def replay({', '.join(self.graph._given)}):"]
         lines += [f"    {self.line(i, s)}" for i, s in enumerate(self.graph.steps)]
-        wanted = {v.name for v in _leaves(self.graph.outputs, Value)} - set(self.graph._given)
+        wanted = {v.name for v in leaves_of(self.graph.outputs, Value)} - set(self.graph._given)
         lines.append(f"    return {{{', '.join(f'{n!r}: {n}' for n in sorted(wanted))}}}")
         return define("\n".join(lines) + "\n", "replay", self.scope)
 
@@ -447,7 +454,7 @@ class _Source:
         return f"({', '.join(names)},) = {text}"
 
     def bound(self, step: Call) -> Callable[..., Any]:
-        bound, found = bound_of(step.op), list(_leaves(step.args, Value))
+        bound, found = bound_of(step.op), list(leaves_of(step.args, Value))
         if not step.op.arrays:
             return bound.on(step.device)
         return bound[found[0].kind]

@@ -20,6 +20,7 @@ from ._device import device as device_
 from ._dtypes import uint8
 from ._graph import outside
 from ._tensor import Tensor
+from .autograd import modes
 from .backends._philox import block
 
 __all__ = [
@@ -115,6 +116,7 @@ class Generator:
             return Generator(self._device)._restore(self._seed, self._offset)
 
     def _restore(self, seed: int, offset: int) -> Generator:
+        modes.tell("effect", "the function sets a random state")
         with self._lock:
             self._seed, self._offset = seed, offset
         return self

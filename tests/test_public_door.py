@@ -22,8 +22,8 @@ FILES = sorted((ROOT / "pyrite").rglob("*.py"))
 # Modules that torch has under the same path, without those that are made of classes only.
 DOORS = (
     "", "accelerator", "autograd", "autograd.forward_ad", "autograd.functional", "autograd.graph",
-    "amp", "cpu", "cpu.amp", "cuda", "cuda.amp", "data", "distributions", "fft", "func", "jit",
-    "library", "linalg", "masked",
+    "amp", "compiler", "cpu", "cpu.amp", "cuda", "cuda.amp", "data", "distributions", "fft", "func",
+    "jit", "library", "linalg", "masked",
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim", "optim.lr_scheduler",
     "random", "safetensors", "serialization", "signal.windows", "sparse", "special", "testing",
     "utils", "utils.checkpoint", "utils.data", "vision", "vision.datasets",

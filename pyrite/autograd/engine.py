@@ -9,7 +9,7 @@ formulas' calls are recorded in turn.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -166,7 +166,7 @@ class Walk:
 
     def restrict(self, roots: Sequence[Edge], targets: Sequence[Edge]) -> None:
         """Find which edges lead to the targets; the walk leaves all others out."""
-        order = sorted(_reachable(roots), key=lambda n: n.seq)
+        order = sorted(reachable(roots), key=lambda n: n.seq)
         leaves = {id(t) for t in targets if isinstance(t, Tensor)}
         nodes = {t[0] if type(t) is tuple else t for t in targets if not isinstance(t, Tensor)}
         self.needed = {}
@@ -198,7 +198,8 @@ def _leads(edge: Edge, wanted: set[Node], leaves: set[int]) -> bool:
     return (edge[0] if type(edge) is tuple else edge) in wanted
 
 
-def _reachable(roots: Sequence[Edge]) -> set[Node]:
+def reachable(roots: Sequence[Edge], stops: Container[Node] = ()) -> set[Node]:
+    """The nodes behind edges; those behind a stop only if another way leads there."""
     found: set[Node] = set()
     stack = list(roots)
     while stack:
@@ -206,7 +207,8 @@ def _reachable(roots: Sequence[Edge]) -> set[Node]:
         node = edge[0] if type(edge) is tuple else edge
         if type(node) is Node and node not in found:
             found.add(node)
-            stack.extend(node.edges)
+            if node not in stops:
+                stack.extend(node.edges)
     return found
 
 
@@ -256,7 +258,8 @@ def _roots(
     return pairs
 
 
-def _start(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
+def start(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
+    """Run a walk from edges with their gradients."""
     stack = modes.state.stack if walk.tensors else ()
     with modes.below(stack), modes.set_grad_enabled(walk.record):
         for edge, seed in pairs:
@@ -304,7 +307,7 @@ def backward(
             if grad is not None:
                 accumulate(tensor, grad, create_graph)
         return
-    _start(walk, pairs)
+    start(walk, pairs)
     while walk.pending:
         leaf, raw = walk.pending.popitem()
         if leaf._requires_grad:
@@ -325,7 +328,7 @@ def _gradients(
             "before it is used"
         )
     walk.restrict([e for e, _ in pairs], edges)
-    _start(walk, pairs)
+    start(walk, pairs)
     results: list[Tensor | None] = []
     for edge in edges:
         if isinstance(edge, Tensor):

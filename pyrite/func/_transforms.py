@@ -9,7 +9,7 @@ from typing import Any
 from .._tensor import F, Tensor
 from .._trees import Rebuild, flatten, tree_map
 from ..autograd import modes
-from ..autograd.engine import _reachable, differentiate
+from ..autograd.engine import differentiate, reachable
 from ..autograd.forward import DualLevel, alias, is_spent, jvp_of, spend
 from ..autograd.levels import parts
 from ..autograd.node import edge_of
@@ -42,7 +42,7 @@ class Outside:
         if not self.follow:
             return False
         roots = [edge_of(p) for t in tensors if isinstance(t, Tensor) for p in parts(t)]
-        ends = [*roots, *[edge for node in _reachable(roots) for edge in node.edges]]
+        ends = [*roots, *[edge for node in reachable(roots) for edge in node.edges]]
         return any(isinstance(e, Tensor) and not is_spent(e) for e in ends)
 
     def settled(self, value: Any) -> Any:

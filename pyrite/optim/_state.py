@@ -44,7 +44,7 @@ def _number(value: Any) -> Any:
 
 def zeros(param: Tensor, *names: str) -> dict[str, Tensor]:
     """State that starts at zero, in the parameter's shape and dtype."""
-    modes.tell("effect", "an optimizer makes its state: take one step before the capture")
+    modes.tell("first_step")
     with modes.no_grad():
         return {name: F.zeros_like(param) for name in names}
 

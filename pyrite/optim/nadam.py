@@ -42,12 +42,13 @@ class NAdam(Rule):
         return {**super()._new_state(group, param), "mu_product": counter(1.0)}
 
     def _facts(self, group: Group, step: int, states: list[State]) -> dict[str, Any]:
-        beta1, decay = group["betas"][0], group["momentum_decay"]
-        mu, after = (beta1 * (1 - 0.5 * 0.96 ** (t * decay)) for t in (step, step + 1))
+        beta1, decay = float(group["betas"][0]), float(group["momentum_decay"])
 
-        def product() -> float:
+        def numbers() -> tuple[float, float, float]:
+            step = int(states[0]["step"].array)
+            mu, after = (beta1 * (1 - 0.5 * 0.96 ** (t * decay)) for t in (step, step + 1))
             for state in states:
-                state["mu_product"].array *= float(mu)
-            return float(states[0]["mu_product"].array)
+                state["mu_product"].array *= mu
+            return mu, after, float(states[0]["mu_product"].array)
 
-        return {"mu": mu, "mu_next": after, "mu_product": outside(product)}
+        return dict(zip(("mu", "mu_next", "mu_product"), outside(numbers), strict=True))

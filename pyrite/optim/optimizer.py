@@ -193,6 +193,7 @@ class Optimizer:
             if not state:
                 state = self._new_state(group, param)
                 if state:
+                    modes.tell("first_step")
                     self.state[param] = state
             array = param.array
             place = backends.of(array).current_device(array)

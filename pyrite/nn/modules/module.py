@@ -29,6 +29,7 @@ class Module(StateMixin):
     training: bool
     call_super_init: bool = False
     _version: int = 1
+    _compiled_call_impl: Callable[..., Any] | None = None
 
     _HOOKS = (
         "_forward_pre_hooks", "_forward_pre_kwargs", "_forward_hooks", "_forward_kwargs",
@@ -54,13 +55,30 @@ class Module(StateMixin):
         try:
             if (
                 self._forward_hooks or self._forward_pre_hooks
-                or self._backward_hooks or self._backward_pre_hooks
+                or self._backward_hooks or self._backward_pre_hooks or self._compiled_call_impl
             ):  # fmt: skip
-                return self._call_with_hooks(args, kwargs)
+                return self._call_apart(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
             _call_errors.locate(error, self, args, kwargs)
             raise
+
+    def _call_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """With hooks, or compiled: then all of it."""
+        compiled = self._compiled_call_impl
+        return compiled(*args, **kwargs) if compiled else self._call_with_hooks(args, kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call_with_hooks(args, kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile this module's call in place; arguments as for `pyrite.compile`."""
+        from ...compiler import compile
+
+        self._compiled_call_impl = compile(self._call_impl, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_compiled_call_impl"}
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         ran: set[int] = set()
