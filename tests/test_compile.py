@@ -117,6 +117,7 @@ OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "RMSprop": lambda p: optim.RMSprop(p, 0.01, centered=True),
     "NAdam": lambda p: optim.NAdam(p, 0.01),
     "RAdam": lambda p: optim.RAdam(p, 0.01),
+    "ASGD": lambda p: optim.ASGD(p, 0.01, t0=2),
     "Adagrad": lambda p: optim.Adagrad(p, 0.1),
 }
 
@@ -152,7 +153,7 @@ def test_whole_steps(name: str) -> None:
         found.append([*seen, *net.state_dict().values(), *state])
         found[-1] += [p.grad for p in net.parameters()]
         if compiled:
-            assert 1 <= run.count <= 3
+            assert 1 <= run.count <= (5 if name == "ASGD" else 3)  # its rate is part of a plan
     assert all(a.equal(b) for a, b in zip(*found, strict=True))
 
 

@@ -50,8 +50,8 @@ ALLOWED = {
 
 # Lines of code per area (kernels apart). The plan was 12,000 for all of them together.
 BUDGETS = {
-    "backends": 800, "_ops": 4_800, "autograd": 3_350, "_graph": 350, "_composites": 7_160,
-    "nn": 4_040, "data": 1_200, "optim": 1_690, "distributions": 2_660, "sparse": 1_010,
+    "backends": 810, "_ops": 4_800, "autograd": 3_350, "_graph": 350, "_composites": 7_160,
+    "nn": 4_040, "data": 1_200, "optim": 1_700, "distributions": 2_660, "sparse": 1_010,
     "func": 400, "compiler": 1_150, "library": 240, "testing": 150, "the rest": 3_200,
 }  # fmt: skip
 

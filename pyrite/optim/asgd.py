@@ -42,13 +42,14 @@ class ASGD(Rule):
         return {**super()._new_state(group, param), **numbers}
 
     def _facts(self, group: Group, step: int, states: list[State]) -> dict[str, Any]:
-        lr, decay = group["lr"], group["lambd"]
-        later = (lr / (1 + decay * lr * step) ** group["alpha"], 1 / max(1, step - group["t0"]))
+        lr, decay, power, start = (float(group[n]) for n in ("lr", "lambd", "alpha", "t0"))
 
         def sizes() -> tuple[float, float]:
+            step = int(states[0]["step"].array)
+            later = lr / (1 + decay * lr * step) ** power, 1 / max(1, step - start)
             now = float(states[0]["eta"].array), float(states[0]["mu"].array)
             for state in states:
-                state["eta"].array[...], state["mu"].array[...] = map(float, later)
+                state["eta"].array[...], state["mu"].array[...] = later
             return now
 
         eta, mu = outside(sizes)
