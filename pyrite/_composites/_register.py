@@ -7,7 +7,9 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from .._inplace import derive
 from .._ops.mixed import policies
+from .._ops.table import TABLE
 from ..autograd import modes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -71,6 +73,20 @@ def named(
     aliases: Iterable[str] = (), key: str | None = None,
 ) -> Callable[..., Any]:  # fmt: skip
     """Register a composite that was made in a loop: give it its name and docstring."""
+    return composite(public, aliases, out, key or name)(called(function, name, doc))
+
+
+def called(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+    """The function with the name and docstring that users see."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return composite(public, aliases, out, key or name)(function)
+    return function
+
+
+def in_place_or_not(
+    name: str, function: Callable[..., Any], inplace: bool, input: Any, *args: Any
+) -> Any:
+    """`function(input, *args)`; with `inplace`, written into `input`."""
+    if not inplace:
+        return function(input, *args)
+    return derive(name, function, TABLE.get(name))(input, *args)

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 from .._errors import wrap_dim
-from .._inplace import derive
-from .._ops.table import TABLE
 from .._tensor import F, Tensor
-from ._register import composite
+from ._register import composite, in_place_or_not
 from .random import exponential_, rand_like
 from .shape import contiguous
-
-
-def _run(
-    name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *args: Any
-) -> Tensor:
-    """Call, or write the result into `input`."""
-    if not inplace:
-        return function(input, *args)
-    return derive(name, function, TABLE.get(name))(input, *args)
-
 
 # ---- rectifiers
 
@@ -30,13 +16,13 @@ def _run(
 @composite("n", name="relu")
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """`max(input, 0)`."""
-    return _run("relu", F.relu, inplace, input)
+    return in_place_or_not("relu", F.relu, inplace, input)
 
 
 @composite("n")
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """`input` limited to [0, 6]."""
-    return _run("hardtanh", F.hardtanh, inplace, input, 0.0, 6.0)
+    return in_place_or_not("hardtanh", F.hardtanh, inplace, input, 0.0, 6.0)
 
 
 @composite("n")
@@ -46,13 +32,13 @@ def hardtanh(
     """`input` limited to [min_val, max_val]; ValueError if the limits cross."""
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
-    return _run("hardtanh", F.hardtanh, inplace, input, min_val, max_val)
+    return in_place_or_not("hardtanh", F.hardtanh, inplace, input, min_val, max_val)
 
 
 @composite("n")
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`input` above 0, `negative_slope * input` below."""
-    return _run("leaky_relu", F.leaky_relu, inplace, input, negative_slope)
+    return in_place_or_not("leaky_relu", F.leaky_relu, inplace, input, negative_slope)
 
 
 @composite("fm", aliases=("nn.functional.prelu",))
@@ -80,8 +66,8 @@ def rrelu(
             f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}"
         )
     if training:
-        return _run("rrelu", _random_rectifier, inplace, input, lower, upper)
-    return _run("leaky_relu", F.leaky_relu, inplace, input, (lower + upper) / 2)
+        return in_place_or_not("rrelu", _random_rectifier, inplace, input, lower, upper)
+    return in_place_or_not("leaky_relu", F.leaky_relu, inplace, input, (lower + upper) / 2)
 
 
 def _random_rectifier(input: Tensor, lower: float, upper: float) -> Tensor:
@@ -92,7 +78,7 @@ def _random_rectifier(input: Tensor, lower: float, upper: float) -> Tensor:
 @composite("f", aliases=("nn.functional.threshold", "nn.functional.threshold_", "threshold_"))
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """`input` above `threshold`, else `value`."""
-    return _run("threshold", _threshold, inplace, input, threshold, value)
+    return in_place_or_not("threshold", _threshold, inplace, input, threshold, value)
 
 
 def _threshold(input: Tensor, threshold: float, value: float) -> Tensor:
@@ -107,13 +93,13 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 @composite("n")
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` above 0, `alpha * (exp(input) - 1)` below."""
-    return _run("elu", F.elu, inplace, input, alpha)
+    return in_place_or_not("elu", F.elu, inplace, input, alpha)
 
 
 @composite("f", aliases=("nn.functional.selu", "nn.functional.selu_", "selu_"))
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The scaled exponential unit that keeps mean 0 and variance 1."""
-    return _run("elu", F.elu, inplace, input, _SELU_ALPHA, _SELU_SCALE)
+    return in_place_or_not("elu", F.elu, inplace, input, _SELU_ALPHA, _SELU_SCALE)
 
 
 @composite("f", aliases=("nn.functional.celu", "nn.functional.celu_", "celu_"))
@@ -121,7 +107,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` above 0, `alpha * (exp(input / alpha) - 1)` below; RuntimeError for alpha 0."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _run("elu", F.elu, inplace, input, alpha, 1.0, 1.0 / alpha)
+    return in_place_or_not("elu", F.elu, inplace, input, alpha, 1.0, 1.0 / alpha)
 
 
 @composite("n", out=True)
@@ -139,7 +125,7 @@ def logsigmoid(input: Tensor) -> Tensor:
 @composite("n")
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """`input * tanh(softplus(input))`."""
-    return _run("mish", _mish, inplace, input)
+    return in_place_or_not("mish", _mish, inplace, input)
 
 
 def _mish(input: Tensor) -> Tensor:
@@ -152,7 +138,7 @@ def _mish(input: Tensor) -> Tensor:
 @composite("n")
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """`input * sigmoid(input)`."""
-    return _run("silu", F.silu, inplace, input)
+    return in_place_or_not("silu", F.silu, inplace, input)
 
 
 @composite("n", out=True)
@@ -189,13 +175,13 @@ def _hard_swish(input: Tensor) -> Tensor:
 @composite("n")
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """0 below -3, 1 above 3, `input / 6 + 1 / 2` between."""
-    return _run("hardsigmoid", _hard_sigmoid, inplace, input)
+    return in_place_or_not("hardsigmoid", _hard_sigmoid, inplace, input)
 
 
 @composite("n")
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """`input * hardsigmoid(input)`."""
-    return _run("hardswish", _hard_swish, inplace, input)
+    return in_place_or_not("hardswish", _hard_swish, inplace, input)
 
 
 @composite("fm", aliases=("nn.functional.hardshrink",), out=True)

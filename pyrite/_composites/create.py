@@ -18,7 +18,7 @@ from .._inplace import write_out
 from .._tensor import F, Tensor
 from ..autograd.levels import Wrapped
 from ..backends import _host
-from ._register import composite, named
+from ._register import called, composite, named
 from .shape import ints
 
 # Keywords that every factory has; the last three change nothing here.
@@ -234,7 +234,6 @@ def full(
 
 
 def _constant(name: str, what: str, *value: float) -> Callable[..., Tensor]:
-
     def make(
         *shape: Any, size: Any = None, dtype: dtype | None = None, device: Any = None
     ) -> Tensor:
@@ -242,9 +241,7 @@ def _constant(name: str, what: str, *value: float) -> Callable[..., Tensor]:
         op = F.full if value else F.empty
         return op(lengths(name, shape, size), *value, kind, device=device)
 
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"{what} of the given size."
-    return factory(make)
+    return factory(called(make, name, f"{what} of the given size."))
 
 
 zeros = _constant("zeros", "A tensor of zeros", 0)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._inplace import derive
 from .._tensor import F, Tensor
 from ..random import current_generator
-from ._register import composite, named
+from ._register import composite, in_place_or_not, named
 
 _ALPHA = 1.7580993408473766  # SELU's limit for large negative input, negated
 
@@ -58,16 +57,11 @@ def _alpha_features(input: Tensor, p: float) -> Tensor:
 
 
 def _run(
-    function: Callable[..., Tensor],
-    name: str,
-    input: Tensor,
-    p: float,
-    training: bool,
-    inplace: bool,
+    function: Callable[..., Tensor], name: str, input: Tensor, p: float, train: bool, inplace: bool
 ) -> Tensor:
-    if not _active(input, p, training):
+    if not _active(input, p, train):
         return input
-    return derive(name, function)(input, p) if inplace else function(input, p)
+    return in_place_or_not(name, function, inplace, input, p)
 
 
 @composite(public="n")

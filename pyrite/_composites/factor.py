@@ -104,9 +104,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 @composite(out=True)
 def inverse(input: Tensor) -> Tensor:
     """The inverse of square matrices; LinAlgError where one is singular."""
-    out = inv_ex(input)
-    F.check_info(out.info, _NO_INVERSE)
-    return out.inverse
+    return inv_ex(input, check_errors=True).inverse
 
 
 @composite("", aliases=("linalg.inv",), out=True, name="linalg_inv")
@@ -139,9 +137,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 @composite("", aliases=("linalg.solve",), out=True)
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X of `A @ X = B` (`X @ A = B` if not left); LinAlgError where a matrix is singular."""
-    X, info = solve_ex(A, B, left=left)
-    F.check_info(info, _SINGULAR)
-    return X
+    return solve_ex(A, B, left=left, check_errors=True).result
 
 
 @composite("", aliases=("linalg.solve_triangular",), out=True)
@@ -184,9 +180,7 @@ def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = Fals
 @composite(aliases=("linalg.cholesky",), out=True)
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """L of `A = L @ L.mH`, its adjoint if upper; LinAlgError if A is not positive-definite."""
-    L, info = cholesky_ex(input, upper=upper)
-    F.check_info(info, _NOT_POSITIVE)
-    return L
+    return cholesky_ex(input, upper=upper, check_errors=True).L
 
 
 @composite(out=True)
@@ -221,9 +215,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 @composite("", aliases=("linalg.lu_factor",), out=True)
 def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """L and U in one matrix, and the row swaps (from 1); RuntimeError if a pivot is zero."""
-    factor, pivots, info = lu_factor_ex(A, pivot=pivot)
-    F.check_info(info, _ZERO_PIVOT)
-    return LU_FACTOR(factor, pivots)
+    return LU_FACTOR(*lu_factor_ex(A, pivot=pivot, check_errors=True)[:2])
 
 
 @composite(out=True)
@@ -298,9 +290,7 @@ def ldl_factor_ex(input: Tensor, *, hermitian: bool = False, check_errors: bool 
 @composite("", aliases=("linalg.ldl_factor",), out=True)
 def ldl_factor(input: Tensor, *, hermitian: bool = False) -> Any:
     """`linalg.ldl_factor_ex` without the info; LinAlgError for a singular matrix."""
-    LD, pivots, info = ldl_factor_ex(input, hermitian=hermitian)
-    F.check_info(info, _ZERO_BLOCK)
-    return LDL_FACTOR(LD, pivots)
+    return LDL_FACTOR(*ldl_factor_ex(input, hermitian=hermitian, check_errors=True)[:2])
 
 
 @composite("", aliases=("linalg.ldl_solve",), out=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .._inplace import recorded
 from .._tensor import F, Tensor
-from ._register import composite
+from ._register import composite, named
 
 Legacy = bool | None
 
@@ -75,26 +75,20 @@ def _square(x: Tensor) -> Tensor:
     return F.mul(x, x)
 
 
-@composite(public="n")
-def mse_loss(
-    input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None,
-    reduction: str = "mean", weight: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """Squared difference."""
-    warn_sizes(input, target)
-    reduction = legacy(size_average, reduce, reduction)
-    return _weighted(_square(F.sub(input, target)), weight, reduction)
+def _difference(name: str, size: Callable[[Tensor], Tensor], doc: str) -> None:
+    def function(
+        input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None,
+        reduction: str = "mean", weight: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        warn_sizes(input, target)
+        reduction = legacy(size_average, reduce, reduction)
+        return _weighted(size(F.sub(input, target)), weight, reduction)
+
+    named(function, name, "n", doc)
 
 
-@composite(public="n")
-def l1_loss(
-    input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None,
-    reduction: str = "mean", weight: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """Absolute difference."""
-    warn_sizes(input, target)
-    reduction = legacy(size_average, reduce, reduction)
-    return _weighted(F.abs(F.sub(input, target)), weight, reduction)
+_difference("mse_loss", _square, "Squared difference.")
+_difference("l1_loss", lambda x: F.abs(x), "Absolute difference.")
 
 
 @composite(public="n")

@@ -285,7 +285,3 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         )
     out = einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else F.add(out, bias)
-
-
-def _norm(x: Tensor, p: float, dim: Any, keepdim: bool = False) -> Tensor:
-    return F.vector_norm(x, float(p), dim, keepdim)

@@ -88,13 +88,10 @@ def batch_norm(
         return F.clone(input)
     if input.ndim < 2:
         raise dim_error(1, input.ndim)
-    vectors = {
-        "running_mean": running_mean,
-        "running_var": running_var,
-        "weight": weight,
-        "bias": bias,
-    }
-    _channels("batch_norm", input, **vectors)
+    _channels(
+        "batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight,
+        bias=bias,
+    )  # fmt: skip
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
@@ -140,12 +137,12 @@ def layer_norm(
     bias: Tensor | None = None, eps: float = 1e-5, cudnn_enable: bool = True,
 ) -> Tensor:  # fmt: skip
     """Normalise over the last dimensions, whose sizes are `normalized_shape`; then weight, bias."""
-    shape = _normalized_shape("layer_norm", input, normalized_shape, weight, bias)
+    shape = _normalized_shape(input, normalized_shape, weight, bias)
     return F.layer_norm(input, shape, weight, bias, eps)
 
 
 def _normalized_shape(
-    name: str, input: Tensor, normalized_shape: Any, *vectors: Tensor | None
+    input: Tensor, normalized_shape: Any, *vectors: Tensor | None
 ) -> tuple[int, ...]:
     """The shape as a tuple; RuntimeError where input or parameters do not end with it."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -174,7 +171,7 @@ def rms_norm(
     eps: float | None = None,
 ) -> Tensor:  # fmt: skip
     """Divide by the root of the mean square over the last dimensions; eps: the dtype's epsilon."""
-    shape = _normalized_shape("rms_norm", input, normalized_shape, weight)
+    shape = _normalized_shape(input, normalized_shape, weight)
     half = input.dtype.is_floating_point and input.dtype.itemsize == 2
     x = contiguous(input)
     x = F.cast(x, float32) if half else x

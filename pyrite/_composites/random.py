@@ -16,7 +16,7 @@ from .._inplace import check_writable, write_back
 from .._symbols import integer
 from .._tensor import F, Tensor
 from ..random import Generator, current_generator
-from ._register import composite, named
+from ._register import called, composite, named
 from .create import factory, lengths, like, tensor_input
 
 _COMPLEX = frozenset(("rand", "randn", "normal", "normal_", "uniform_"))
@@ -79,9 +79,8 @@ def _continuous(name: str, op: str, what: str) -> tuple[Callable[..., Tensor], .
         size, kind = lengths(name, shape, size), _floating(name, dtype or get_default_dtype())
         return _draw(op, size, kind, _call(name, generator), (), device)
 
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"{what} of a shape given as ints or as one tuple; RuntimeError for integers."
-    made = factory(make)
+    doc = f"{what} of a shape given as ints or as one tuple; RuntimeError for integers."
+    made = factory(called(make, name, doc))
     return made, like(name, made, what)
 
 

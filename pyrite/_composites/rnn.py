@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._tensor import F, Tensor
-from ._register import composite, named
+from ._register import named
 from .dropout import dropout as drop
 
 State = tuple[Tensor, ...]
@@ -116,13 +116,12 @@ def _layer(name: str) -> None:
         out, *last = _recurrent(name, x, sizes, states, params, *rest)
         return (F.permute(out, (1, 0, 2)) if batch_first else out, *last)
 
-    layers.__name__ = layers.__qualname__ = name
-    layers.__doc__ = (
+    doc = (
         f"Layers of {name}: (input, hx, params, has_biases, num_layers, dropout, train, "
         "bidirectional, batch_first), or packed (data, batch_sizes, hx, params, ..., bidirectional)"
         ". Returns the output and the last states."
     )
-    composite(public="f")(layers)
+    named(layers, name, "f", doc)
 
 
 def _cell(name: str) -> None:

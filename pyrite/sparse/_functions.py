@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._composites._register import composite
+from .._composites._register import composite, named
 from .._composites.create import LEGACY_TYPES, as_tensor
 from .._composites.matmul import addmm as _addmm
 from .._composites.matmul import mm as _mm
@@ -79,13 +79,11 @@ def _compressed(kind: layout) -> Callable[..., SparseTensor]:
         return SparseTensor(kind, (starts, other), held, size, in_order)
 
     own, cross = ("row", "column") if kind is sparse_csr else ("column", "row")
-    make.__name__ = make.__qualname__ = f"{kind.name}_tensor"
-    make.__doc__ = (
+    doc = (
         f"A matrix whose {own} i has `values` from `compressed[i]` to `compressed[i + 1]`, at the "
         f"{cross}s that `plain` says."
     )
-    composite(public="f")(make)
-    return make
+    return named(make, f"{kind.name}_tensor", "f", doc)
 
 
 sparse_csr_tensor, sparse_csc_tensor = _compressed(sparse_csr), _compressed(sparse_csc)
@@ -107,9 +105,8 @@ def _typed(word: str) -> None:
     def construct(indices: Any, values: Any, size: Sequence[int] | None = None) -> SparseTensor:
         return sparse_coo_tensor(indices, values, size, dtype=BY_NAME[LEGACY_TYPES[word]])
 
-    construct.__name__ = construct.__qualname__ = f"{word}Tensor"
-    construct.__doc__ = f"torch's old constructor: a COO tensor of {LEGACY_TYPES[word]}."
-    composite(public="", aliases=(f"sparse.{word}Tensor",), name=f"sparse_{word}Tensor")(construct)
+    name, doc = f"{word}Tensor", f"torch's old constructor: a COO tensor of {LEGACY_TYPES[word]}."
+    named(construct, name, "", doc, aliases=(f"sparse.{name}",), key=f"sparse_{name}")
 
 
 for _word in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte"):
@@ -155,8 +152,7 @@ for _kind, _name in zip((sparse_coo, sparse_csr, sparse_csc), ("coo", "csr", "cs
     def _to(self: Tensor, dense_dim: int | None = None, *, kind: layout = _kind) -> SparseTensor:
         return to_sparse(self, layout=kind, dense_dim=dense_dim)
 
-    _to.__name__, _to.__doc__ = f"to_sparse_{_name}", f"This tensor in the layout {_kind}."
-    composite(public="m")(_to)
+    named(_to, f"to_sparse_{_name}", "m", f"This tensor in the layout {_kind}.")
 
 
 @composite(public="m")
@@ -190,9 +186,7 @@ def _read(name: str, read: Callable[[SparseTensor], Any], wanted: str, *kinds: l
     def method(self: Tensor) -> Any:
         return read(_expect(name, self, wanted, *kinds))
 
-    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
-    method.__doc__ = f"`{name}` of a sparse tensor; RuntimeError for other layouts."
-    composite(public="m")(method)
+    named(method, name, "m", f"`{name}` of a sparse tensor; RuntimeError for other layouts.")
 
 
 def _merged_part(name: str, part: Callable[[SparseTensor], Tensor]) -> Callable[..., Tensor]:
@@ -412,10 +406,8 @@ def _soft(name: str, finish: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Call
         total = F.index(F.embedding_grad(powers, row, rows), [row], (0,))
         return t.like(finish(shifted, powers, total))
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`{name}` along `dim` over the elements of a COO tensor that are kept."
-    composite(public="", aliases=(f"sparse.{name}",))(function)
-    return function
+    doc = f"`{name}` along `dim` over the elements of a COO tensor that are kept."
+    return named(function, name, "", doc, aliases=(f"sparse.{name}",))
 
 
 softmax = _soft("softmax", lambda shifted, powers, total: F.div(powers, total))
