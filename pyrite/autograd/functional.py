@@ -92,19 +92,24 @@ _ONE_OUTPUT = "the user-provided function returns a single Tensor with a single 
 _ONE_INPUT = "the input to the user-provided function is a single Tensor with a single element"
 
 
+def slopes(
+    outputs: Sequence[Any], inputs: Sequence[Tensor], seeds: Sequence[Any], create: bool
+) -> list[Any]:
+    """Gradients of those outputs that have a history; None where there is none."""
+    pairs = [(o, s) for o, s in zip(outputs, seeds, strict=True)
+             if o is not None and o.requires_grad]  # fmt: skip
+    if not pairs:
+        return [None] * len(inputs)
+    with modes.set_grad_enabled(create):
+        return differentiate([o for o, _ in pairs], inputs, [s for _, s in pairs], create, True)
+
+
 def _gradients(
     outputs: Sequence[Any], inputs: Sequence[Tensor], seeds: Sequence[Any], create: bool,
     strict: bool = False, what: str = "The output",
 ) -> list[Tensor]:  # fmt: skip
     """Gradients; where there are none zeros, or RuntimeError if `strict`."""
-    pairs = [(o, s) for o, s in zip(outputs, seeds, strict=True)
-             if o is not None and o.requires_grad]  # fmt: skip
-    grads: list[Any] = [None] * len(inputs)
-    if pairs:
-        with modes.set_grad_enabled(create):
-            grads = differentiate(
-                [o for o, _ in pairs], inputs, [s for _, s in pairs], create, True
-            )
+    grads = slopes(outputs, inputs, seeds, create)
     for i, grad in enumerate(grads):
         if grad is None and strict:
             raise RuntimeError(

@@ -33,7 +33,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, Mapping):
-        return _mapping(first, {k: default_collate([d[k] for d in batch]) for k in first})
+        return _like(first, {k: default_collate([d[k] for d in batch]) for k in first})
     if isinstance(first, Sequence):
         lengths = {len(sample) for sample in batch}
         if len(lengths) > 1:
@@ -41,7 +41,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
                 "each element in list of batch should be of equal size, got lengths "
                 f"{sorted(lengths)}; pad them in a collate_fn"
             )
-        return _sequence(first, [default_collate(column) for column in zip(*batch, strict=True)])
+        return _like(first, [default_collate(column) for column in zip(*batch, strict=True)])
     raise _refusal(type(first))
 
 
@@ -50,9 +50,9 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, np.ndarray | np.generic):
         return data if data.dtype.kind in "SUO" else as_tensor(data)
     if isinstance(data, Mapping):
-        return _mapping(data, {key: default_convert(data[key]) for key in data})
+        return _like(data, {key: default_convert(data[key]) for key in data})
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
-        return _sequence(data, [default_convert(entry) for entry in data])
+        return _like(data, [default_convert(entry) for entry in data])
     return data
 
 
@@ -75,28 +75,22 @@ def _refusal(found: Any) -> TypeError:
     )
 
 
-def _mapping(model: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
-    """`items` in a mapping of the model's type, or a dict where that cannot be built."""
-    try:
-        if isinstance(model, MutableMapping):
-            # A copy keeps what else the mapping carries (a default factory, attributes).
-            clone = copy.copy(model)
-            clone.update(items)
-            return clone
-        return type(model)(items)  # type: ignore[call-arg]
-    except TypeError:
-        return items
+def _like(model: Any, items: Any) -> Any:
+    """`items` in a container of the model's type, or as they are where that cannot be built.
 
-
-def _sequence(model: Sequence[Any], items: list[Any]) -> Any:
-    """`items` in a sequence of the model's type; a plain tuple gives a list, as in torch."""
+    A plain tuple gives a list, as in torch.
+    """
     if isinstance(model, tuple):
         return type(model)(*items) if hasattr(model, "_fields") else items
     try:
-        if isinstance(model, MutableSequence):
-            clone = copy.copy(model)
+        if not isinstance(model, MutableMapping | MutableSequence):
+            return type(model)(items)
+        # A copy keeps what else the container carries (a default factory, attributes).
+        clone = copy.copy(model)
+        if isinstance(clone, MutableMapping):
+            clone.update(items)
+        else:
             clone[:] = items
-            return clone
-        return type(model)(items)  # type: ignore[call-arg]
+        return clone
     except TypeError:
         return items

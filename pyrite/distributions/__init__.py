@@ -1,5 +1,6 @@
 """`pyrite.distributions`: probability distributions, transforms, constraints, divergences."""
 
+import re
 import sys
 from types import ModuleType
 
@@ -28,29 +29,20 @@ from ._transformed import (
 )  # fmt: skip
 from .transforms import *  # noqa: F403
 
-# torch's module of each group of names, which are paths for programs that import from them.
+# torch has a module for each class, under its name; these have others, or more than one name.
 _PATHS = {
-    "bernoulli": "Bernoulli", "beta": "Beta", "binomial": "Binomial",
-    "categorical": "Categorical", "cauchy": "Cauchy", "chi2": "Chi2",
     "constraint_registry": "ConstraintRegistry biject_to transform_to",
-    "continuous_bernoulli": "ContinuousBernoulli", "dirichlet": "Dirichlet",
-    "distribution": "Distribution", "exp_family": "ExponentialFamily",
-    "exponential": "Exponential", "fishersnedecor": "FisherSnedecor", "gamma": "Gamma",
-    "generalized_pareto": "GeneralizedPareto", "geometric": "Geometric", "gumbel": "Gumbel",
-    "half_cauchy": "HalfCauchy", "half_normal": "HalfNormal", "independent": "Independent",
-    "inverse_gamma": "InverseGamma", "kl": "kl_divergence register_kl",
-    "kumaraswamy": "Kumaraswamy", "laplace": "Laplace", "lkj_cholesky": "LKJCholesky",
-    "log_normal": "LogNormal", "logistic_normal": "LogisticNormal",
-    "lowrank_multivariate_normal": "LowRankMultivariateNormal",
-    "mixture_same_family": "MixtureSameFamily", "multinomial": "Multinomial",
-    "multivariate_normal": "MultivariateNormal", "negative_binomial": "NegativeBinomial",
-    "normal": "Normal", "one_hot_categorical": "OneHotCategorical OneHotCategoricalStraightThrough",
-    "pareto": "Pareto", "poisson": "Poisson",
+    "exp_family": "ExponentialFamily", "fishersnedecor": "FisherSnedecor",
+    "kl": "kl_divergence register_kl", "lowrank_multivariate_normal": "LowRankMultivariateNormal",
+    "one_hot_categorical": "OneHotCategorical OneHotCategoricalStraightThrough",
     "relaxed_bernoulli": "LogitRelaxedBernoulli RelaxedBernoulli",
     "relaxed_categorical": "ExpRelaxedCategorical RelaxedOneHotCategorical",
-    "studentT": "StudentT", "transformed_distribution": "TransformedDistribution",
-    "uniform": "Uniform", "von_mises": "VonMises", "weibull": "Weibull", "wishart": "Wishart",
+    "studentT": "StudentT",
 }  # fmt: skip
+_elsewhere = " ".join(_PATHS.values()).split()
+for _name, _value in [*globals().items()]:
+    if isinstance(_value, type) and issubclass(_value, Distribution) and _name not in _elsewhere:
+        _PATHS[re.sub(r"(?<!^)(?=[A-Z][a-z])", "_", _name).lower()] = _name
 for _path, _names in _PATHS.items():
     _module = ModuleType(f"{__name__}.{_path}", f"{_names} under torch's path.")
     _module.__dict__.update({n: globals()[n] for n in _names.split()})

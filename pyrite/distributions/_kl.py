@@ -20,7 +20,7 @@ from ._continuous import Cauchy, Gumbel, Laplace, Normal, Uniform
 from ._discrete import Bernoulli, Binomial, ContinuousBernoulli, Geometric, Poisson
 from ._distribution import Distribution, ExponentialFamily
 from ._gamma import Beta, Dirichlet, Exponential, Gamma
-from ._matrix import LowRankMultivariateNormal, MultivariateNormal, half_log_det, mahalanobis
+from ._matrix import LowRankMultivariateNormal, MultivariateNormal
 from ._parameters import _sum_rightmost, euler_constant
 from ._transformed import HalfNormal, Pareto
 
@@ -339,17 +339,7 @@ def _gaussian(p: Any, q: Any) -> Tensor:
         )
     n = p.event_shape[0]
     trace = (q.precision_matrix * p.covariance_matrix).sum((-2, -1))
-    return 0.5 * (_log_det(q) - _log_det(p) + trace + _distance(q, p.loc - q.loc) - n)
-
-
-def _log_det(p: Any) -> Tensor:
-    low = isinstance(p, LowRankMultivariateNormal)
-    return p._log_det() if low else 2 * half_log_det(p.scale_tril)
-
-
-def _distance(q: Any, x: Tensor) -> Tensor:
-    low = isinstance(q, LowRankMultivariateNormal)
-    return q._mahalanobis(x) if low else mahalanobis(q.scale_tril, x)
+    return 0.5 * (q._log_det() - p._log_det() + trace + q._mahalanobis(p.loc - q.loc) - n)
 
 
 for _p in (MultivariateNormal, LowRankMultivariateNormal):

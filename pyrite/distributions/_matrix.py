@@ -34,11 +34,6 @@ def half_log_det(tril: Tensor) -> Tensor:
     return tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-def mahalanobis(tril: Tensor, x: Tensor) -> Tensor:
-    """x . inverse(tril @ tril.mT) x, over the last dim."""
-    return linalg.solve_triangular(tril, x.unsqueeze(-1), upper=False).square().sum((-2, -1))
-
-
 def _eye(like: Tensor) -> Tensor:
     return fn.eye(like.shape[-1], dtype=like.dtype, device=like.device)
 
@@ -103,13 +98,27 @@ class _Covariance(Distribution):
         return root.mT @ root
 
 
-class MultivariateNormal(_Covariance):
-    """Normal vectors of mean `loc` (..., n) with one of three matrices (..., n, n)."""
+class _Gaussian(Distribution):
+    """Normal vectors, by the log determinant of their covariance and the distance that it gives."""
 
-    arg_constraints: Any = {"loc": constraints.real_vector, **_MATRIX}
     support = constraints.real_vector
     has_rsample = True
     mean = mode = property(lambda self: self.loc)
+    _log_det: Any
+    _mahalanobis: Any
+
+    def log_prob(self, value: Any) -> Tensor:
+        distance = self._mahalanobis(self._checked(value) - self.loc)
+        return -0.5 * (self._event_shape[0] * _LOG_2PI + self._log_det() + distance)
+
+    def entropy(self) -> Tensor:
+        return 0.5 * (self._event_shape[0] * (1.0 + _LOG_2PI) + self._log_det())
+
+
+class MultivariateNormal(_Covariance, _Gaussian):
+    """Normal vectors of mean `loc` (..., n) with one of three matrices (..., n, n)."""
+
+    arg_constraints: Any = {"loc": constraints.real_vector, **_MATRIX}
 
     def __init__(
         self, loc: Tensor, covariance_matrix: Tensor | None = None,
@@ -133,17 +142,16 @@ class MultivariateNormal(_Covariance):
         noise = fn.randn(shape, dtype=like.dtype, device=like.device)
         return like + _column(self._unbroadcasted_scale_tril, noise)
 
-    def log_prob(self, value: Any) -> Tensor:
-        tril = self._unbroadcasted_scale_tril
-        distance = mahalanobis(tril, self._checked(value) - self.loc)
-        return -0.5 * (self._event_shape[0] * _LOG_2PI + distance) - half_log_det(tril)
+    def _log_det(self) -> Tensor:
+        return 2 * half_log_det(self._unbroadcasted_scale_tril)
 
-    def entropy(self) -> Tensor:
-        constant = 0.5 * self._event_shape[0] * (1.0 + _LOG_2PI)
-        return half_log_det(self._unbroadcasted_scale_tril) + constant
+    def _mahalanobis(self, x: Tensor) -> Tensor:
+        """x . inverse(covariance) x, over the last dim."""
+        root = linalg.solve_triangular(self.scale_tril, x.unsqueeze(-1), upper=False)
+        return root.square().sum((-2, -1))
 
 
-class LowRankMultivariateNormal(Distribution):
+class LowRankMultivariateNormal(_Gaussian):
     """Normal vectors of covariance cov_factor @ cov_factor.mT + diag(cov_diag).
 
     Args:
@@ -157,9 +165,6 @@ class LowRankMultivariateNormal(Distribution):
         "loc": constraints.real_vector, "cov_factor": constraints.independent(constraints.real, 2),
         "cov_diag": constraints.independent(constraints.positive, 1),
     }  # fmt: skip
-    support = constraints.real_vector
-    has_rsample = True
-    mean = mode = property(lambda self: self.loc)
 
     def __init__(
         self, loc: Tensor, cov_factor: Tensor, cov_diag: Tensor, validate_args: bool | None = None
@@ -226,13 +231,6 @@ class LowRankMultivariateNormal(Distribution):
         inner = shape[:-1] + self.cov_factor.shape[-1:]
         noise = (fn.randn(s, dtype=like.dtype, device=like.device) for s in (inner, shape))
         return like + _column(self.cov_factor, next(noise)) + self.cov_diag.sqrt() * next(noise)
-
-    def log_prob(self, value: Any) -> Tensor:
-        distance = self._mahalanobis(self._checked(value) - self.loc)
-        return -0.5 * (self._event_shape[0] * _LOG_2PI + self._log_det() + distance)
-
-    def entropy(self) -> Tensor:
-        return 0.5 * (self._event_shape[0] * (1.0 + _LOG_2PI) + self._log_det())
 
 
 class Wishart(_Covariance, ExponentialFamily):

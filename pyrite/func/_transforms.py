@@ -11,6 +11,7 @@ from .._trees import Rebuild, flatten, tree_map
 from ..autograd import modes
 from ..autograd.engine import differentiate, reachable
 from ..autograd.forward import DualLevel, alias, is_spent, jvp_of, spend
+from ..autograd.functional import slopes
 from ..autograd.levels import parts
 from ..autograd.node import edge_of
 
@@ -155,14 +156,7 @@ def _gradients(
     outputs: Sequence[Tensor], leaves: Sequence[Tensor], seeds: Sequence[Any], outside: Outside
 ) -> list[Tensor]:
     """Gradients at the leaves, zeros where an output does not depend on one."""
-    pairs = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o.requires_grad]
-    grads: list[Tensor | None] = [None] * len(leaves)
-    if pairs:
-        create = outside.reaches([*outputs, *[s for _, s in pairs]])
-        with modes.set_grad_enabled(create):
-            grads = differentiate(
-                [o for o, _ in pairs], leaves, [s for _, s in pairs], create, True
-            )
+    grads = slopes(outputs, leaves, seeds, create=outside.reaches([*outputs, *seeds]))
     return [
         F.zeros_like(leaf.detach()) if g is None else outside.settled(g)
         for g, leaf in zip(grads, leaves, strict=True)

@@ -130,12 +130,8 @@ class LBFGS(Optimizer):
         max_eval: int | None = None, tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9,
         history_size: int = 100, line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
-        most = max_iter * 5 // 4 if max_eval is None else max_eval
-        super().__init__(params, checked(
-            lr=lr, max_iter=max_iter, max_eval=most, tolerance_grad=tolerance_grad,
-            tolerance_change=tolerance_change, history_size=history_size,
-            line_search_fn=line_search_fn,
-        ))  # fmt: skip
+        max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
+        super().__init__(params, checked(**locals()))
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 

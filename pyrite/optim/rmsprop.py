@@ -35,11 +35,7 @@ class RMSprop(Rule):
         capturable: bool = False, foreach: bool | None = None, maximize: bool = False,
         differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, checked(
-            lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered,
-            weight_decay=weight_decay, capturable=capturable, foreach=foreach, maximize=maximize,
-            differentiable=differentiable,
-        ))  # fmt: skip
+        super().__init__(params, checked(**locals()))
 
     def _names(self, group: Group) -> list[str]:
         square, buffer, mean = super()._names(group)

@@ -29,7 +29,7 @@ class SparseAdam(Optimizer):
         self, params: Params, lr: float | Tensor = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, maximize: bool = False,
     ) -> None:  # fmt: skip
-        options = checked(lr=lr, betas=betas, eps=eps, maximize=maximize)
+        options = checked(**locals())
         for name, value in (("learning rate", lr), ("epsilon value", eps)):
             if not float(value) > 0.0:
                 raise ValueError(f"Invalid {name}: {value} (expected > 0)")

@@ -106,6 +106,11 @@ def facts(module: Module, *names: str) -> str:
     return ", ".join(f"{name}={getattr(module, name)}" for name in names)
 
 
+def unusual(module: Module, **usual: Any) -> list[str]:
+    """The names of the attributes that do not have their usual values."""
+    return [name for name, value in usual.items() if getattr(module, name) != value]
+
+
 def full(size: tuple[int, ...], value: Any, device: Any, dtype: Any) -> Tensor:
     """A tensor whose every element is `value`."""
     return F.full(size, value, dtype or get_default_dtype(), device=device)

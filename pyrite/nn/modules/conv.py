@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._tensor import Parameter, Tensor
 from .. import functional, init
-from ._make import add_parameters, facts, tuple_of
+from ._make import add_parameters, facts, tuple_of, unusual
 from .module import Module
 
 F: Any = functional
@@ -83,11 +83,10 @@ class _ConvNd(Module):
         )
 
     def extra_repr(self) -> str:
-        usual = {"padding": (0,) * self.n, "dilation": (1,) * self.n,
-                 "output_padding": (0,) * self.n, "groups": 1}  # fmt: skip
-        unusual = [n for n, value in usual.items() if getattr(self, n) != value]
+        zeros, ones = (0,) * self.n, (1,) * self.n
+        shown = unusual(self, padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         text = f"{self.in_channels}, {self.out_channels}, "
-        text += facts(self, "kernel_size", "stride", *unusual)
+        text += facts(self, "kernel_size", "stride", *shown)
         text += ", bias=False" if self.bias is None else ""
         return text if self.padding_mode == "zeros" else f"{text}, {facts(self, 'padding_mode')}"
 

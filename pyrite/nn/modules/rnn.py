@@ -10,7 +10,7 @@ from ..._exports import EXPORTS
 from ..._tensor import F, Parameter, Tensor
 from .. import init
 from ..utils.rnn import PackedSequence
-from ._make import add_parameters
+from ._make import add_parameters, facts, unusual
 from .module import Module
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
@@ -199,13 +199,11 @@ class RNNBase(Module):
         return states
 
     def extra_repr(self) -> str:
-        parts = [f"{self.input_size}, {self.hidden_size}"]
-        usual = {
-            "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0,
-            "bidirectional": False,
-        }  # fmt: skip
-        parts += [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
-        return ", ".join(parts)
+        shown = unusual(
+            self, proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0,
+            bidirectional=False,
+        )  # fmt: skip
+        return f"{self.input_size}, {self.hidden_size}, {facts(self, *shown)}".rstrip(", ")
 
 
 def _ordered(state: Tensor, order: Tensor | None) -> Tensor:
@@ -260,6 +258,7 @@ class RNNCellBase(Module):
     """What the cells share: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`."""
 
     function: str
+    usual: dict[str, Any] = {"bias": True}  # what the text form leaves out
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None,
@@ -301,11 +300,13 @@ class RNNCellBase(Module):
             return out
         return tuple([s.squeeze(0) for s in out]) if count > 1 else out.squeeze(0)
 
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        out: Tensor = self._step(input, None if hx is None else (hx,))
+        return out
+
     def extra_repr(self) -> str:
-        usual = {"bias": True, "nonlinearity": "tanh"}
-        given = [(k, getattr(self, k, v)) for k, v in usual.items()]
-        shown = [f"{k}={v}" for k, v in given if v != usual[k]]
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *shown])
+        shown = unusual(self, **self.usual)
+        return f"{self.input_size}, {self.hidden_size}, {facts(self, *shown)}".rstrip(", ")
 
 
 def _check_dims(name: str, what: str, value: Tensor) -> None:
@@ -315,6 +316,8 @@ def _check_dims(name: str, what: str, value: Tensor) -> None:
 
 class RNNCell(RNNCellBase):
     """One step of `RNN`: input (batch, input_size), state and output (batch, hidden_size)."""
+
+    usual = {"bias": True, "nonlinearity": "tanh"}
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
@@ -329,40 +332,32 @@ class RNNCell(RNNCellBase):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         return f"rnn_{self.nonlinearity}"
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        out: Tensor = self._step(input, None if hx is None else (hx,))
-        return out
 
+class _GatedCell(RNNCellBase):
+    """A cell of several gates."""
 
-class LSTMCell(RNNCellBase):
-    """One step of `LSTM`: input (batch, input_size) and states (h, c) to the new (h, c)."""
-
-    function = "lstm"
+    gates: int
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None,
         dtype: Any = None,
     ) -> None:  # fmt: skip
-        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+        super().__init__(input_size, hidden_size, bias, self.gates, device, dtype)
 
-    def forward(
+
+class LSTMCell(_GatedCell):
+    """One step of `LSTM`: input (batch, input_size) and states (h, c) to the new (h, c)."""
+
+    function, gates = "lstm", 4
+
+    def forward(  # type: ignore[override]
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         out: tuple[Tensor, Tensor] = self._step(input, hx, 2)
         return out
 
 
-class GRUCell(RNNCellBase):
+class GRUCell(_GatedCell):
     """One step of `GRU`: input (batch, input_size), state and output (batch, hidden_size)."""
 
-    function = "gru"
-
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None,
-        dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        out: Tensor = self._step(input, None if hx is None else (hx,))
-        return out
+    function, gates = "gru", 3

@@ -7,7 +7,7 @@ from typing import Any
 from ..._tensor import Parameter, Tensor
 from ...autograd.modes import no_grad
 from .. import functional, init
-from ._make import add_parameters, facts
+from ._make import add_parameters, facts, unusual
 from .module import Module
 
 F: Any = functional
@@ -77,11 +77,11 @@ class Embedding(Module):
         )  # fmt: skip
 
     def extra_repr(self) -> str:
-        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False,
-                 "sparse": False}  # fmt: skip
-        unusual = [n for n, value in usual.items() if getattr(self, n) != value]
-        text = f"{self.num_embeddings}, {self.embedding_dim}, {facts(self, *unusual)}"
-        return text.removesuffix(", ")
+        shown = unusual(
+            self, padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False,
+            sparse=False,
+        )  # fmt: skip
+        return f"{self.num_embeddings}, {self.embedding_dim}, {facts(self, *shown)}".rstrip(", ")
 
 
 class EmbeddingBag(Embedding):
@@ -129,8 +129,8 @@ class EmbeddingBag(Embedding):
         return layer
 
     def extra_repr(self) -> str:
-        usual = {"max_norm": None, "norm_type": 2, "scale_grad_by_freq": False, "mode": None,
-                 "padding_idx": None}  # fmt: skip
-        unusual = [n for n, value in usual.items() if getattr(self, n) != value]
-        shown = ", ".join(f"{n}={getattr(self, n)!r}" for n in unusual)
+        names = unusual(
+            self, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode=None, padding_idx=None
+        )
+        shown = ", ".join(f"{n}={getattr(self, n)!r}" for n in names)
         return f"{self.num_embeddings}, {self.embedding_dim}, {shown}"

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..._composites.norm import norm_except_dim as norm_except_dim
 from ..._exports import EXPORTS
 from ..._tensor import F, Parameter, Tensor
 from ...autograd.modes import no_grad
@@ -21,13 +22,6 @@ def weight_of(module: Module, name: str) -> Any:
     if not isinstance(weight, Tensor):
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     return weight
-
-
-def norm_except_dim(v: Any, pow: int = 2, dim: int = 0) -> Any:
-    """Norms over all dimensions but one, which stay with size 1; -1 for the norm of the whole."""
-    if dim == -1:
-        return F.vector_norm(v, pow)
-    return F.vector_norm(v, pow, tuple([d for d in range(v.ndim) if d != dim]), True)
 
 
 def as_matrix(weight: Any, dim: int) -> Any:
@@ -60,6 +54,7 @@ def power_method(matrix: Any, u: Any, v: Any, steps: int, eps: float, first: str
 class _Norm:
     """A hook before `forward` that computes an attribute from parameters of other names."""
 
+    title: str
     name: str
     compute_weight: Callable[..., Any]
 
@@ -70,12 +65,8 @@ class _Norm:
         """RuntimeError if there is a hook of this kind already."""
         if _find(type(self), module._forward_pre_hooks, self.name) is not None:
             raise RuntimeError(
-                f"Cannot register two {_title(self)} hooks on the same parameter {self.name}"
+                f"Cannot register two {self.title} hooks on the same parameter {self.name}"
             )
-
-
-def _title(hook: _Norm) -> str:
-    return "weight_norm" if isinstance(hook, WeightNorm) else "spectral_norm"
 
 
 def _find(kind: type[_Norm], hooks: dict[int, Any], name: str) -> int | None:
@@ -84,6 +75,8 @@ def _find(kind: type[_Norm], hooks: dict[int, Any], name: str) -> int | None:
 
 class WeightNorm(_Norm):
     """The hook of the older `weight_norm`: `<name>_g` and `<name>_v` are the parameters."""
+
+    title = "weight_norm"
 
     def __init__(self, name: str, dim: int | None) -> None:
         self.name, self.dim = name, -1 if dim is None else dim
@@ -133,8 +126,7 @@ def remove_weight_norm(module: M, name: str = "weight") -> M:
 def _removed(kind: type[_Norm], module: M, name: str) -> M:
     key = _find(kind, module._forward_pre_hooks, name)
     if key is None:
-        title = "weight_norm" if kind is WeightNorm else "spectral_norm"
-        raise ValueError(f"{title} of '{name}' not found in {module}")
+        raise ValueError(f"{kind.title} of '{name}' not found in {module}")
     module._forward_pre_hooks.pop(key).remove(module)
     return module
 
@@ -142,7 +134,7 @@ def _removed(kind: type[_Norm], module: M, name: str) -> M:
 class SpectralNorm(_Norm):
     """The hook of the older `spectral_norm`: parameter `<name>_orig`, buffers `_u` and `_v`."""
 
-    _version = 1
+    title, _version = "spectral_norm", 1
 
     def __init__(
         self, name: str = "weight", n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
