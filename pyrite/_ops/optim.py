@@ -6,12 +6,13 @@ leaves unused is empty.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from math import sqrt
 from typing import Any
 
-from .table import Array, Arrays, op
+from .table import Array, Arrays, Op, op
 
 
 def _writable(array: Array) -> Array:
@@ -69,51 +70,65 @@ def _average_square(mean: Array, value: Array, decay: float) -> None:
     mean += square
 
 
-@op(kind="update", outputs=("params", "momentum_buffers"), public="")
+def update(rule: Callable[..., None]) -> Op:
+    """An op from the rule for one parameter, whose arrays it writes, all but the gradient.
+
+    The op takes lists, named in the plural; that of an array which may be None may be empty.
+    """
+    form = inspect.signature(rule)
+    xp_, *rest = form.parameters.values()
+    arrays = [p for p in rest if p.annotation.startswith("Array")]
+    count = len(arrays)
+
+    def step(xp: Any, *given: Any) -> None:
+        each, options = given[:count], given[count:]
+        _each(lambda *row: rule(xp, *row, *options), *[arrays or () for arrays in each])
+
+    lists = [
+        p.replace(name=f"{p.name}s", annotation=p.annotation.replace("Array", "Arrays"))
+        for p in arrays
+    ]
+    step.__signature__ = form.replace(  # type: ignore[attr-defined]
+        parameters=[xp_, *lists, *rest[count:]]
+    )
+    step.__name__, step.__doc__ = rule.__name__, rule.__doc__
+    written = [p.name for p in lists if p.name != "grads"]
+    return op(kind="update", outputs=written, public="")(step)
+
+
+@update
 def sgd_step(
-    xp: Any, params: Arrays, grads: Arrays, momentum_buffers: Arrays | None, lr: float,
-    momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool,
-    first: bool,
+    xp: Any, param: Array, grad: Array, momentum_buffer: Array | None, lr: float, momentum: float,
+    dampening: float, weight_decay: float, nesterov: bool, maximize: bool, first: bool,
 ) -> None:  # fmt: skip
     """Stochastic gradient descent; `first`: the buffers have no value yet."""
-
-    def rule(p: Array, g: Array, buffer: Array) -> None:
-        g = _gradient(p, g, weight_decay, maximize)
-        if momentum:
-            if first:
-                buffer[...] = g
-            else:
-                buffer *= momentum
-                buffer += (1 - dampening) * g
-            g = g + momentum * buffer if nesterov else buffer
-        p -= lr * g
-
-    _each(rule, params, grads, momentum_buffers or ())
+    g = _gradient(param, grad, weight_decay, maximize)
+    if momentum:
+        if first:
+            momentum_buffer[...] = g
+        else:
+            momentum_buffer *= momentum
+            momentum_buffer += (1 - dampening) * g
+        g = g + momentum * momentum_buffer if nesterov else momentum_buffer
+    param -= lr * g
 
 
-@op(
-    kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs"), public=""
-)  # fmt: skip
+@update
 def adam_step(
-    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays,
-    max_exp_avg_sqs: Arrays | None, lr: float, beta1: float, beta2: float, eps: float,
+    xp: Any, param: Array, grad: Array, exp_avg: Array, exp_avg_sq: Array,
+    max_exp_avg_sq: Array | None, lr: float, beta1: float, beta2: float, eps: float,
     weight_decay: float, decoupled: bool, amsgrad: bool, maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Adam (Kingma & Ba, 2015); `decoupled`: AdamW (Loshchilov & Hutter, 2019); `step` from 1."""
-    size, root = lr / (1 - beta1**step), sqrt(1 - beta2**step)
-
-    def rule(p: Array, g: Array, mean: Array, square: Array, top: Array) -> None:
-        g = _decayed(p, g, lr, weight_decay, decoupled, maximize)
-        _average(mean, g, 1 - beta1)
-        _average_square(square, g, beta2)
-        if amsgrad:
-            xp.maximum(top, square, out=top)
-        spread = xp.sqrt(top if amsgrad else square)
-        spread /= root
-        spread += eps
-        p -= xp.divide(size * mean, spread, out=spread)
-
-    _each(rule, params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs or ())
+    g = _decayed(param, grad, lr, weight_decay, decoupled, maximize)
+    _average(exp_avg, g, 1 - beta1)
+    _average_square(exp_avg_sq, g, beta2)
+    if amsgrad:
+        xp.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
+    spread = xp.sqrt(max_exp_avg_sq if amsgrad else exp_avg_sq)
+    spread /= sqrt(1 - beta2**step)
+    spread += eps
+    param -= xp.divide(lr / (1 - beta1**step) * exp_avg, spread, out=spread)
 
 
 @op(kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs"), public="")
@@ -136,190 +151,151 @@ def sparse_adam_step(
         _each(partial(rule, tuple(place)), *lists)
 
 
-@op(
-    kind="update", outputs=("params", "square_avgs", "momentum_buffers", "grad_avgs"), public=""
-)  # fmt: skip
+@update
 def rmsprop_step(
-    xp: Any, params: Arrays, grads: Arrays, square_avgs: Arrays, momentum_buffers: Arrays | None,
-    grad_avgs: Arrays | None, lr: float, alpha: float, eps: float, weight_decay: float,
+    xp: Any, param: Array, grad: Array, square_avg: Array, momentum_buffer: Array | None,
+    grad_avg: Array | None, lr: float, alpha: float, eps: float, weight_decay: float,
     momentum: float, centered: bool, maximize: bool,
 ) -> None:  # fmt: skip
     """RMSprop (Hinton, 2012), centered as in Graves (2013)."""
-
-    def rule(p: Array, g: Array, square: Array, buffer: Array, mean: Array) -> None:
-        g = _gradient(p, g, weight_decay, maximize)
-        _average_square(square, g, alpha)
-        spread = square
-        if centered:
-            _average(mean, g, 1 - alpha)
-            spread = square - mean * mean
-        spread = xp.sqrt(spread)
-        spread += eps
-        if momentum:
-            buffer *= momentum
-            buffer += xp.divide(g, spread, out=spread)
-            p -= lr * buffer
-        else:
-            p -= xp.divide(lr * g, spread, out=spread)
-
-    _each(rule, params, grads, square_avgs, momentum_buffers or (), grad_avgs or ())
+    g = _gradient(param, grad, weight_decay, maximize)
+    _average_square(square_avg, g, alpha)
+    spread = square_avg
+    if centered:
+        _average(grad_avg, g, 1 - alpha)
+        spread = square_avg - grad_avg * grad_avg
+    spread = xp.sqrt(spread)
+    spread += eps
+    if momentum:
+        momentum_buffer *= momentum
+        momentum_buffer += xp.divide(g, spread, out=spread)
+        param -= lr * momentum_buffer
+    else:
+        param -= xp.divide(lr * g, spread, out=spread)
 
 
-@op(kind="update", outputs=("params", "square_avgs", "acc_deltas"), public="")
+@update
 def adadelta_step(
-    xp: Any, params: Arrays, grads: Arrays, square_avgs: Arrays, acc_deltas: Arrays, lr: float,
+    xp: Any, param: Array, grad: Array, square_avg: Array, acc_delta: Array, lr: float,
     rho: float, eps: float, weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """Adadelta (Zeiler, 2012)."""
-
-    def rule(p: Array, g: Array, square: Array, change: Array) -> None:
-        g = _gradient(p, g, weight_decay, maximize)
-        _average_square(square, g, rho)
-        delta = xp.sqrt(change + eps) / xp.sqrt(square + eps) * g
-        _average_square(change, delta, rho)
-        p -= lr * delta
-
-    _each(rule, params, grads, square_avgs, acc_deltas)
+    g = _gradient(param, grad, weight_decay, maximize)
+    _average_square(square_avg, g, rho)
+    delta = xp.sqrt(acc_delta + eps) / xp.sqrt(square_avg + eps) * g
+    _average_square(acc_delta, delta, rho)
+    param -= lr * delta
 
 
-@op(kind="update", outputs=("params", "sums"), public="")
+@update
 def adagrad_step(
-    xp: Any, params: Arrays, grads: Arrays, sums: Arrays, lr: float, lr_decay: float,
+    xp: Any, param: Array, grad: Array, sum: Array, lr: float, lr_decay: float,
     weight_decay: float, eps: float, maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Adagrad (Duchi et al., 2011); `step` from 1."""
-    size = lr / (1 + (step - 1) * lr_decay)
-
-    def rule(p: Array, g: Array, total: Array) -> None:
-        g = _gradient(p, g, weight_decay, maximize)
-        total += g * g
-        p -= size * g / (xp.sqrt(total) + eps)
-
-    _each(rule, params, grads, sums)
+    g = _gradient(param, grad, weight_decay, maximize)
+    sum += g * g
+    param -= lr / (1 + (step - 1) * lr_decay) * g / (xp.sqrt(sum) + eps)
 
 
-@op(kind="update", outputs=("params", "exp_avgs", "exp_infs"), public="")
+@update
 def adamax_step(
-    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_infs: Arrays, lr: float,
-    beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool, step: int,
+    xp: Any, param: Array, grad: Array, exp_avg: Array, exp_inf: Array, lr: float, beta1: float,
+    beta2: float, eps: float, weight_decay: float, maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Adamax, Adam by the largest gradient (Kingma & Ba, 2015); `step` from 1."""
-    size = lr / (1 - beta1**step)
-
-    def rule(p: Array, g: Array, mean: Array, top: Array) -> None:
-        g = _gradient(p, g, weight_decay, maximize)
-        _average(mean, g, 1 - beta1)
-        xp.maximum(top * beta2, abs(g) + eps, out=top)
-        p -= size * mean / top
-
-    _each(rule, params, grads, exp_avgs, exp_infs)
+    g = _gradient(param, grad, weight_decay, maximize)
+    _average(exp_avg, g, 1 - beta1)
+    xp.maximum(exp_inf * beta2, abs(g) + eps, out=exp_inf)
+    param -= lr / (1 - beta1**step) * exp_avg / exp_inf
 
 
-@op(kind="update", outputs=("params", "axs"), public="")
+@update
 def asgd_step(
-    xp: Any, params: Arrays, grads: Arrays, axs: Arrays, eta: float, mu: float, lambd: float,
+    xp: Any, param: Array, grad: Array, ax: Array, eta: float, mu: float, lambd: float,
     weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """Averaged SGD (Polyak & Juditsky, 1992): a step of size `eta`, averaged with weight `mu`."""
-
-    def rule(p: Array, g: Array, mean: Array) -> None:
-        g = _gradient(p, g, weight_decay, maximize)
-        p *= 1 - lambd * eta
-        p -= eta * g
-        _average(mean, p, mu)
-
-    _each(rule, params, grads, axs)
+    g = _gradient(param, grad, weight_decay, maximize)
+    param *= 1 - lambd * eta
+    param -= eta * g
+    _average(ax, param, mu)
 
 
-@op(kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs"), public="")
+@update
 def nadam_step(
-    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays, lr: float,
+    xp: Any, param: Array, grad: Array, exp_avg: Array, exp_avg_sq: Array, lr: float,
     beta1: float, beta2: float, eps: float, weight_decay: float, decoupled_weight_decay: bool,
     maximize: bool, step: int, mu: float, mu_next: float, mu_product: float,
 ) -> None:  # fmt: skip
     """Adam with Nesterov's momentum (Dozat, 2016), whose momenta are `mu`; `step` from 1."""
+    g = _decayed(param, grad, lr, weight_decay, decoupled_weight_decay, maximize)
+    _average(exp_avg, g, 1 - beta1)
+    _average_square(exp_avg_sq, g, beta2)
     now, later = lr * (1 - mu) / (1 - mu_product), lr * mu_next / (1 - mu_product * mu_next)
-
-    def rule(p: Array, g: Array, mean: Array, square: Array) -> None:
-        g = _decayed(p, g, lr, weight_decay, decoupled_weight_decay, maximize)
-        _average(mean, g, 1 - beta1)
-        _average_square(square, g, beta2)
-        p -= (now * g + later * mean) / (xp.sqrt(square / (1 - beta2**step)) + eps)
-
-    _each(rule, params, grads, exp_avgs, exp_avg_sqs)
+    param -= (now * g + later * exp_avg) / (xp.sqrt(exp_avg_sq / (1 - beta2**step)) + eps)
 
 
-@op(kind="update", outputs=("params", "exp_avgs", "exp_avg_sqs"), public="")
+@update
 def radam_step(
-    xp: Any, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays, lr: float,
+    xp: Any, param: Array, grad: Array, exp_avg: Array, exp_avg_sq: Array, lr: float,
     beta1: float, beta2: float, eps: float, weight_decay: float, decoupled_weight_decay: bool,
     maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Rectified Adam (Liu et al., 2020); `step` from 1."""
+    g = _decayed(param, grad, lr, weight_decay, decoupled_weight_decay, maximize)
+    _average(exp_avg, g, 1 - beta1)
+    _average_square(exp_avg_sq, g, beta2)
     most = 2 / (1 - beta2) - 1
     length = most - 2 * step * beta2**step / (1 - beta2**step)
-    size, factor = lr / (1 - beta1**step), 0.0
+    move = lr / (1 - beta1**step) * exp_avg
     if length > 5:
         rect = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
-        factor = sqrt(rect * (1 - beta2**step))
-
-    def rule(p: Array, g: Array, mean: Array, square: Array) -> None:
-        g = _decayed(p, g, lr, weight_decay, decoupled_weight_decay, maximize)
-        _average(mean, g, 1 - beta1)
-        _average_square(square, g, beta2)
-        p -= size * mean * (factor / (xp.sqrt(square) + eps) if factor else 1.0)
-
-    _each(rule, params, grads, exp_avgs, exp_avg_sqs)
+        move = move * (sqrt(rect * (1 - beta2**step)) / (xp.sqrt(exp_avg_sq) + eps))
+    param -= move
 
 
-@op(kind="update", outputs=("params", "prevs", "step_sizes"), public="")
+@update
 def rprop_step(
-    xp: Any, params: Arrays, grads: Arrays, prevs: Arrays, step_sizes: Arrays, shrink: float,
+    xp: Any, param: Array, grad: Array, prev: Array, step_size: Array, shrink: float,
     grow: float, least: float, most: float, maximize: bool,
 ) -> None:  # fmt: skip
     """Resilient backpropagation (Riedmiller & Braun, 1993)."""
-
-    def rule(p: Array, g: Array, prev: Array, size: Array) -> None:
-        g = _gradient(p, g, 0, maximize)
-        turn = g * prev
-        size *= xp.where(turn > 0, grow, xp.where(turn < 0, shrink, 1.0)).astype(size.dtype)
-        xp.clip(size, least, most, out=size)
-        g = xp.where(turn < 0, 0, g).astype(p.dtype)
-        p -= xp.sign(g) * size
-        prev[...] = g
-
-    _each(rule, params, grads, prevs, step_sizes)
+    g = _gradient(param, grad, 0, maximize)
+    turn = g * prev
+    scale = xp.where(turn > 0, grow, xp.where(turn < 0, shrink, 1.0))
+    step_size *= scale.astype(step_size.dtype)
+    xp.clip(step_size, least, most, out=step_size)
+    g = xp.where(turn < 0, 0, g).astype(param.dtype)
+    param -= xp.sign(g) * step_size
+    prev[...] = g
 
 
-@op(kind="update", outputs=("params", "row_vars", "col_vars", "variances"), public="")
+def _root_mean_square(xp: Any, array: Array) -> Array:
+    return xp.sqrt((array * array).mean())
+
+
+@update
 def adafactor_step(
-    xp: Any, params: Arrays, grads: Arrays, row_vars: Arrays | None, col_vars: Arrays | None,
-    variances: Arrays | None, lr: float, beta2_decay: float, eps1: float, eps2: float, d: float,
+    xp: Any, param: Array, grad: Array, row_var: Array | None, col_var: Array | None,
+    variance: Array | None, lr: float, beta2_decay: float, eps1: float, eps2: float, d: float,
     weight_decay: float, maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Adafactor (Shazeer & Stern, 2018), of matrices (row and column variances) or of vectors."""
-    weight, rate = step**beta2_decay, min(lr, 1 / sqrt(step))
-
-    def size_of(array: Array) -> Array:
-        return xp.sqrt((array * array).mean())
-
-    def rule(p: Array, g: Array, row: Array, column: Array, variance: Array) -> None:
-        size = rate * xp.maximum(size_of(p), eps2)
-        g = _decayed(p, g, lr, weight_decay, True, maximize)
-        square = g * g
-        if variance is None:
-            _average(row, square.mean(axis=-1, keepdims=True), weight)
-            _average(column, square.mean(axis=-2, keepdims=True), weight)
-            square = xp.matmul(row, column)
-            square /= xp.maximum(row.mean(axis=-2, keepdims=True), eps1)
-        else:
-            _average(variance, square, weight)
-            square = variance
-        change = g / xp.sqrt(xp.maximum(square, eps1 * eps1))
-        change *= size / xp.maximum(size_of(change) / d, 1.0)
-        p -= change
-
-    _each(rule, params, grads, row_vars or (), col_vars or (), variances or ())
+    size = min(lr, 1 / sqrt(step)) * xp.maximum(_root_mean_square(xp, param), eps2)
+    g = _decayed(param, grad, lr, weight_decay, True, maximize)
+    weight, square = step**beta2_decay, g * g
+    if variance is None:
+        _average(row_var, square.mean(axis=-1, keepdims=True), weight)
+        _average(col_var, square.mean(axis=-2, keepdims=True), weight)
+        square = xp.matmul(row_var, col_var)
+        square /= xp.maximum(row_var.mean(axis=-2, keepdims=True), eps1)
+    else:
+        _average(variance, square, weight)
+        square = variance
+    change = g / xp.sqrt(xp.maximum(square, eps1 * eps1))
+    change *= size / xp.maximum(_root_mean_square(xp, change) / d, 1.0)
+    param -= change
 
 
 def _as_bfloat16(xp: Any, array: Array) -> Array:
@@ -329,38 +305,39 @@ def _as_bfloat16(xp: Any, array: Array) -> Array:
     return bits.astype("uint32").view("float32")
 
 
-@op(kind="update", outputs=("params", "momentum_buffers"), public="")
+def _orthogonal(
+    xp: Any, matrix: Array, coefficients: tuple[float, ...], eps: float, n: int
+) -> Array:
+    """`n` steps of Newton's and Schulz's iteration towards the nearest orthogonal matrix."""
+    a, b, c = coefficients
+    x = _as_bfloat16(xp, matrix.astype("float32"))
+    x = _as_bfloat16(xp, x / xp.maximum(_as_bfloat16(xp, xp.sqrt((x * x).sum())), eps))
+    for _ in range(n):
+        gram = _as_bfloat16(xp, x @ x.T)
+        x = _as_bfloat16(xp, a * x + _as_bfloat16(xp, b * gram + c * (gram @ gram)) @ x)
+    return x
+
+
+@update
 def muon_step(
-    xp: Any, params: Arrays, grads: Arrays, momentum_buffers: Arrays, lr: float,
-    weight_decay: float, momentum: float, nesterov: bool, ns_coefficients: tuple[float, ...],
-    eps: float, ns_steps: int, adjust_lr_fn: str | None,
+    xp: Any, param: Array, grad: Array, momentum_buffer: Array, lr: float, weight_decay: float,
+    momentum: float, nesterov: bool, ns_coefficients: tuple[float, ...], eps: float,
+    ns_steps: int, adjust_lr_fn: str | None,
 ) -> None:  # fmt: skip
     """Muon (Jordan et al., 2024): the momentum's nearest orthogonal matrix, about.
 
     Found by Newton-Schulz iterations in bfloat16.
     """
-    a, b, c = ns_coefficients
-
-    def orthogonal(matrix: Array) -> Array:
-        x = _as_bfloat16(xp, matrix.astype("float32"))
-        x = _as_bfloat16(xp, x / xp.maximum(_as_bfloat16(xp, xp.sqrt((x * x).sum())), eps))
-        for _ in range(ns_steps):
-            gram = _as_bfloat16(xp, x @ x.T)
-            x = _as_bfloat16(xp, a * x + _as_bfloat16(xp, b * gram + c * (gram @ gram)) @ x)
-        return x
-
-    def rule(p: Array, g: Array, buffer: Array) -> None:
-        rows, columns = p.shape
-        _average(buffer, g, 1 - momentum)
-        g = g + momentum * (buffer - g) if nesterov else buffer
-        update = orthogonal(g.T).T if rows > columns else orthogonal(g)
-        p *= 1 - lr * weight_decay
-        size = lr * sqrt(max(1, rows / columns))
-        if adjust_lr_fn == "match_rms_adamw":
-            size = lr * 0.2 * sqrt(max(rows, columns))
-        p -= size * update.astype(p.dtype)
-
-    _each(rule, params, grads, momentum_buffers)
+    rows, columns = param.shape
+    _average(momentum_buffer, grad, 1 - momentum)
+    g = grad + momentum * (momentum_buffer - grad) if nesterov else momentum_buffer
+    wide = g.T if rows > columns else g
+    move = _orthogonal(xp, wide, ns_coefficients, eps, ns_steps)
+    param *= 1 - lr * weight_decay
+    size = lr * sqrt(max(1, rows / columns))
+    if adjust_lr_fn == "match_rms_adamw":
+        size = lr * 0.2 * sqrt(max(rows, columns))
+    param -= size * (move.T if rows > columns else move).astype(param.dtype)
 
 
 @op(kind="update", outputs=("grads", "found_inf"), public="")
