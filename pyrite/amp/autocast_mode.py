@@ -6,12 +6,13 @@ import functools
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import backends
 from .._dtypes import bfloat16, dtype, float16, float32
 from .._tensor import F, Tensor
+from .._trees import tree_map
 from ..autograd import modes
 
 _DEFAULTS = {"cpu": bfloat16, "cuda": float16}
@@ -285,17 +286,6 @@ def present_regions() -> list[autocast]:
     return [autocast(d, _state.dtypes[d], on, keep) for d, on in _state.enabled.items()]
 
 
-def _inputs(value: Any, place: str, to: dtype) -> Any:
-    """Floating tensors in a nest of mappings and iterables, in another dtype."""
-    if isinstance(value, Tensor):
-        return value.to(to) if _eligible(value, place) else value
-    if isinstance(value, Mapping):
-        return {_inputs(k, place, to): _inputs(v, place, to) for k, v in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)([_inputs(v, place, to) for v in value])
-    return value
-
-
 def custom_fwd(
     fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: dtype | None = None
 ) -> Any:
@@ -316,7 +306,9 @@ def custom_fwd(
         if not enabled or cast_inputs is None:
             return fwd(ctx, *args, **kwargs)
         with autocast(device_type, enabled=False):
-            args, kwargs = _inputs((args, kwargs), device_type, cast_inputs)
+            args, kwargs = tree_map(
+                lambda v: v.to(cast_inputs) if _eligible(v, device_type) else v, (args, kwargs)
+            )
             return fwd(ctx, *args, **kwargs)
 
     return wrapped

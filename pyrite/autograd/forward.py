@@ -161,8 +161,11 @@ class Dual(Wrapped):
 
 # ---- rules: (level, op, primals, tangents) -> outputs, and a tangent (or None) for each
 
+Values = list[Any]
+Rated = tuple[Any, Values]
 
-def rule_of(op: Any) -> Callable[..., tuple[Any, list[Any]]]:
+
+def rule_of(op: Any) -> Callable[..., Rated]:
     """How the tangents of an op's outputs are computed."""
     if op.name in BILINEAR:
         return _bilinear
@@ -185,9 +188,7 @@ def _operands(op: Any) -> set[str]:
     return set(plan.formulas)
 
 
-def _linear(
-    level: DualLevel, op: Any, primals: list[Any], tangents: list[Any]
-) -> tuple[Any, list[Any]]:
+def _linear(level: DualLevel, op: Any, primals: Values, tangents: Values) -> Rated:
     """The op on the tangents; zeros where there are none."""
     chosen = _operands(op)
     rates = [
@@ -211,9 +212,7 @@ def _with_zeros(primal: Any, tangent: Any) -> Any:
     return F.zeros_like(primal) if isinstance(primal, Tensor) else type(primal)(0)
 
 
-def _bilinear(
-    level: DualLevel, op: Any, primals: list[Any], tangents: list[Any]
-) -> tuple[Any, list[Any]]:
+def _bilinear(level: DualLevel, op: Any, primals: Values, tangents: Values) -> Rated:
     """One factor's tangent at a time; a bias is added, and so is its tangent."""
     value, total = _call(op, tuple(primals), None), None
     names = [p.name for p in op.params]
@@ -234,9 +233,7 @@ def _bilinear(
     return value, [total]
 
 
-def _pointwise(
-    level: DualLevel, op: Any, primals: list[Any], tangents: list[Any]
-) -> tuple[Any, list[Any]]:
+def _pointwise(level: DualLevel, op: Any, primals: Values, tangents: Values) -> Rated:
     """Element by element: the gradient of each operand for its tangent as the cotangent.
 
     That holds for real numbers, and without promotion, which broadcasting could change.
@@ -267,9 +264,7 @@ def _pointwise(
     return value, [total, *[None] * (len(_outputs(value)) - 1)]
 
 
-def _twice(
-    level: DualLevel, op: Any, primals: list[Any], tangents: list[Any]
-) -> tuple[Any, list[Any]]:
+def _twice(level: DualLevel, op: Any, primals: Values, tangents: Values) -> Rated:
     """Any op: the derivative of its gradients in their cotangents."""
     from .engine import differentiate
 

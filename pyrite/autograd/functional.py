@@ -168,32 +168,31 @@ def _scalar(call: _Call, name: str) -> None:
 
 
 def _second_order(
-    name: str, func: Function, inputs: Any, v: Any, create_graph: bool, strict: bool
-) -> tuple[_Call, Any, list[Tensor]]:
-    call = _Call(name, func, inputs, create_graph)
+    name: str, product: Function, func: Function, inputs: Any, v: Any, create: bool, strict: bool
+) -> tuple[Any, Any]:
+    """The value, and `product`, of the gradients along v or of v with the gradients' Jacobian."""
+    call = _Call(name, func, inputs, create)
     call.check_strict(strict)
     _scalar(call, name)
     v = call.cotangents(v, call.inputs, call.several_inputs, _ONE_INPUT)
     seed = F.ones_like(call.outputs[0].detach())
-    return call, v, _gradients(call.outputs, call.inputs, [seed], True, strict)
+    grads = _gradients(call.outputs, call.inputs, [seed], True, strict)
+    products = product(grads, call.inputs, v, create, strict)
+    return call.as_outputs(call.outputs), call.as_inputs(products)
 
 
 def vhp(
     func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
     """(func(*inputs), v H): the product of a vector with the Hessian of a single number."""
-    call, v, grads = _second_order("vhp", func, inputs, v, create_graph, strict)
-    products = _gradients(grads, call.inputs, v, create_graph, strict)
-    return call.as_outputs(call.outputs), call.as_inputs(products)
+    return _second_order("vhp", _gradients, func, inputs, v, create_graph, strict)
 
 
 def hvp(
     func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
     """(func(*inputs), H v): the product of the Hessian of a single number with a vector."""
-    call, v, grads = _second_order("hvp", func, inputs, v, create_graph, strict)
-    products = _directional(grads, call.inputs, v, create_graph, strict)
-    return call.as_outputs(call.outputs), call.as_inputs(products)
+    return _second_order("hvp", _directional, func, inputs, v, create_graph, strict)
 
 
 def _units(tensor: Tensor) -> Tensor:

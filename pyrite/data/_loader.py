@@ -220,11 +220,8 @@ class DataLoader(Generic[T_co]):
         worker_type: Literal["thread", "process"] | None = None,
     ) -> None:  # fmt: skip
         stream = isinstance(dataset, IterableDataset)
-        unlike_stream = {
-            "shuffle": shuffle or None,
-            "sampler": sampler,
-            "batch_sampler": batch_sampler,
-        }
+        unlike_stream = {"shuffle": shuffle or None, "sampler": sampler,
+                         "batch_sampler": batch_sampler}  # fmt: skip
         for wrong, text in (
             (num_workers < 0, f"num_workers option should be non-negative, got {num_workers}"),
             (timeout < 0, f"timeout option should be non-negative, got {timeout}"),
