@@ -10,6 +10,13 @@ from .factor import mT
 from .shape import conj, reshape
 
 
+def _at_most_matrix(name: str, input: Tensor) -> None:
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"{name}(): expected input to have two or fewer dimensions but got {input.ndim}"
+        )
+
+
 def _weights(name: str, given: Tensor, floating: bool, n: int) -> None:
     if given.ndim > 1:
         raise RuntimeError(
@@ -33,10 +40,7 @@ def cov(
     aweights: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The covariance of the rows (variables) over columns, which may count several times."""
-    if input.ndim > 2:
-        raise RuntimeError(
-            f"cov(): expected input to have two or fewer dimensions but got {input.ndim}"
-        )
+    _at_most_matrix("cov", input)
     x = input if input.ndim == 2 else reshape(input, (1, -1))
     if not (x.dtype.is_floating_point or x.dtype.is_complex):
         x = F.div(x, 1)
@@ -66,10 +70,7 @@ def _freedom(total: Any, w: Tensor | None, aweights: Tensor | None, correction: 
 @composite()
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of the rows (variables) over columns."""
-    if input.ndim > 2:
-        raise RuntimeError(
-            f"corrcoef(): expected input to have two or fewer dimensions but got {input.ndim}"
-        )
+    _at_most_matrix("corrcoef", input)
     c = cov(input)
     if not c.ndim:
         return F.div(c, c)

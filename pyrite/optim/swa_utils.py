@@ -12,7 +12,7 @@ from .._tensor import F, Tensor
 from ..autograd.modes import no_grad
 from ..nn.modules.batchnorm import _BatchNorm
 from ..nn.modules.module import Module
-from .lr_scheduler._base import LRScheduler, Rate, per_group
+from .lr_scheduler._base import LRScheduler, Rate, check_strategy, per_group
 from .optimizer import Optimizer
 
 Averages = Callable[[list[Any], list[Any], Any], None]
@@ -172,10 +172,7 @@ class SWALR(LRScheduler):
         rates = per_group("swa_lr", optimizer, swa_lr)
         for rate, group in zip(rates, optimizer.param_groups, strict=True):
             group["swa_lr"] = rate
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
-            )
+        check_strategy(anneal_strategy)
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
         self._anneal_strategy, self.anneal_epochs = anneal_strategy, anneal_epochs

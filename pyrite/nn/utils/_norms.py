@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..._composites.norm import norm_except_dim as norm_except_dim
+from ..._composites.norm import norm_except_dim
 from ..._exports import EXPORTS
 from ..._tensor import F, Parameter, Tensor
 from ...autograd.modes import no_grad
@@ -39,6 +39,15 @@ def start_vector(weight: Any, size: int, eps: float) -> Any:
     """A random unit vector."""
     with no_grad():
         return normalize(weight.detach().new_empty(size).normal_(0, 1), dim=0, eps=eps)
+
+
+def check_iterations(n_power_iterations: int) -> None:
+    """ValueError unless positive."""
+    if n_power_iterations <= 0:
+        raise ValueError(
+            "Expected n_power_iterations to be positive, but got "
+            f"n_power_iterations={n_power_iterations}"
+        )
 
 
 @no_grad()
@@ -139,11 +148,7 @@ class SpectralNorm(_Norm):
     def __init__(
         self, name: str = "weight", n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
     ) -> None:
-        if n_power_iterations <= 0:
-            raise ValueError(
-                "Expected n_power_iterations to be positive, but got "
-                f"n_power_iterations={n_power_iterations}"
-            )
+        check_iterations(n_power_iterations)
         self.name, self.n_power_iterations, self.dim, self.eps = name, n_power_iterations, dim, eps
 
     def compute_weight(self, module: Module, do_power_iteration: bool | None = None) -> Any:

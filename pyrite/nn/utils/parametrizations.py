@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._composites.norm import norm_except_dim
 from ..._dtypes import finfo
 from ..._exports import EXPORTS
 from ..._tensor import F
@@ -11,7 +12,7 @@ from ...autograd.modes import no_grad
 from ...linalg import householder_product, solve
 from ..functional import normalize
 from ..modules.module import Module
-from ._norms import as_matrix, default_dim, norm_except_dim, power_method, start_vector, weight_of
+from ._norms import as_matrix, check_iterations, default_dim, power_method, start_vector, weight_of
 from .parametrize import register_parametrization
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
@@ -198,11 +199,7 @@ class _SpectralNorm(Module):
                 f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
                 f"{dim})"
             )
-        if n_power_iterations <= 0:
-            raise ValueError(
-                "Expected n_power_iterations to be positive, but got "
-                f"n_power_iterations={n_power_iterations}"
-            )
+        check_iterations(n_power_iterations)
         self.dim, self.eps = dim % ndim, eps
         if ndim > 1:
             self.n_power_iterations = n_power_iterations

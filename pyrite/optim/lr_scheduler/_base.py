@@ -56,6 +56,14 @@ def check_optimizer(optimizer: Any) -> None:
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
 
+def check_strategy(anneal_strategy: str) -> None:
+    """ValueError for another way from one rate to the next than these."""
+    if anneal_strategy not in ("cos", "linear"):
+        raise ValueError(
+            f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
+        )
+
+
 class LRScheduler:
     """Base of the schedules: `get_lr` gives the next rate of every group.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ..optimizer import Group, Optimizer
-from ._base import LRScheduler, Rate, check_optimizer, per_group, set_option
+from ._base import LRScheduler, Rate, check_optimizer, check_strategy, per_group, set_option
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -178,10 +178,7 @@ class OneCycleLR(_Momentum):
         self.total_steps = _count_steps(total_steps, epochs, steps_per_epoch)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
-            )
+        check_strategy(anneal_strategy)
         self._anneal_func_type = anneal_strategy
         self._schedule_phases = _phases(pct_start * self.total_steps, self.total_steps, three_phase)
         tops = per_group("max_lr", optimizer, max_lr)
