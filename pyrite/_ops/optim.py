@@ -10,9 +10,12 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from math import sqrt
-from typing import Any
+from typing import Any, TypeAlias
 
 from .table import Array, Arrays, Op, op
+
+# None where the options leave the list of these arrays empty.
+ArrayOrNone: TypeAlias = Any
 
 
 def _writable(array: Array) -> Array:
@@ -73,7 +76,7 @@ def _average_square(mean: Array, value: Array, decay: float) -> None:
 def update(rule: Callable[..., None]) -> Op:
     """An op from the rule for one parameter, whose arrays it writes, all but the gradient.
 
-    The op takes lists, named in the plural; that of an array which may be None may be empty.
+    The op takes lists, named in the plural, whose entries are `Array` or `ArrayOrNone` here.
     """
     form = inspect.signature(rule)
     xp_, *rest = form.parameters.values()
@@ -98,7 +101,7 @@ def update(rule: Callable[..., None]) -> Op:
 
 @update
 def sgd_step(
-    xp: Any, param: Array, grad: Array, momentum_buffer: Array | None, lr: float, momentum: float,
+    xp: Any, param: Array, grad: Array, momentum_buffer: ArrayOrNone, lr: float, momentum: float,
     dampening: float, weight_decay: float, nesterov: bool, maximize: bool, first: bool,
 ) -> None:  # fmt: skip
     """Stochastic gradient descent; `first`: the buffers have no value yet."""
@@ -116,7 +119,7 @@ def sgd_step(
 @update
 def adam_step(
     xp: Any, param: Array, grad: Array, exp_avg: Array, exp_avg_sq: Array,
-    max_exp_avg_sq: Array | None, lr: float, beta1: float, beta2: float, eps: float,
+    max_exp_avg_sq: ArrayOrNone, lr: float, beta1: float, beta2: float, eps: float,
     weight_decay: float, decoupled: bool, amsgrad: bool, maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Adam (Kingma & Ba, 2015); `decoupled`: AdamW (Loshchilov & Hutter, 2019); `step` from 1."""
@@ -153,8 +156,8 @@ def sparse_adam_step(
 
 @update
 def rmsprop_step(
-    xp: Any, param: Array, grad: Array, square_avg: Array, momentum_buffer: Array | None,
-    grad_avg: Array | None, lr: float, alpha: float, eps: float, weight_decay: float,
+    xp: Any, param: Array, grad: Array, square_avg: Array, momentum_buffer: ArrayOrNone,
+    grad_avg: ArrayOrNone, lr: float, alpha: float, eps: float, weight_decay: float,
     momentum: float, centered: bool, maximize: bool,
 ) -> None:  # fmt: skip
     """RMSprop (Hinton, 2012), centered as in Graves (2013)."""
@@ -277,8 +280,8 @@ def _root_mean_square(xp: Any, array: Array) -> Array:
 
 @update
 def adafactor_step(
-    xp: Any, param: Array, grad: Array, row_var: Array | None, col_var: Array | None,
-    variance: Array | None, lr: float, beta2_decay: float, eps1: float, eps2: float, d: float,
+    xp: Any, param: Array, grad: Array, row_var: ArrayOrNone, col_var: ArrayOrNone,
+    variance: ArrayOrNone, lr: float, beta2_decay: float, eps1: float, eps2: float, d: float,
     weight_decay: float, maximize: bool, step: int,
 ) -> None:  # fmt: skip
     """Adafactor (Shazeer & Stern, 2018), of matrices (row and column variances) or of vectors."""
