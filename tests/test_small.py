@@ -89,6 +89,19 @@ def test_numbers_on_either_side(name: str, kind: str) -> None:
             equal(function(number, x), reference(number, x), kind)
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "relu_grad"])
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 7), (1, 1), (5, 64)])
+def test_rows_columns_and_numbers_of_no_dimension(
+    name: str, kind: str, shape: tuple[int, ...]
+) -> None:
+    x, _ = operands(shape, kind)
+    row, column = operands(shape[-1:], kind)[1], operands((*shape[:-1], 1), kind)[1]
+    for y in (row, column, row[:1].reshape(())):
+        with np.errstate(all="ignore"):
+            equal(small(name)(x, y), REFERENCE[name](x, y).astype(kind), kind)
+
+
 def test_a_factor_of_one_is_served_and_no_other() -> None:
     x, y = operands((3,), "float32")
     for name in _small.SCALED:
@@ -101,8 +114,10 @@ def test_other_calls_reach_the_bound_function_as_they_were() -> None:
     locked = x.copy()
     locked.flags.writeable = False
     others = [
-        (x.T, x.T), (x[:, ::2], x[:, ::2]), (x, x[:2]), (x, x[0]), (x, x.astype("float64")),
+        (x.T, x.T), (x[:, ::2], x[:, ::2]), (x, x[:2]), (x[0], x), (x, x.astype("float64")),
         (x.astype("float16"),) * 2, (x.astype(">f4"),) * 2, (x.astype(int),) * 2,
+        (x, x[:1]), (x, np.ones((1, 1), np.float32)), (np.float32(x[0, 0]).reshape(()), x),
+        (np.ones((0, 4), np.float32), x[0]), (x.reshape(1, 3, 4), x),
         (x, 2**24 + 1), (x, 1 << 70), (x, True), (x, None), (2.0, 3.0), (x, np.float32(2)),
         (np.ones(_small.LIMIT + 1, np.float32),) * 2, (x.view(np.matrix), x), (x,), (x, x, x, x),
         (np.frombuffer(b"\0" * 17, np.uint8)[1:].view(np.float32),) * 2,

@@ -40,6 +40,7 @@ class Bound(dict[Any, Callable[..., Any]]):
 
     def __missing__(self, kind: Any) -> Callable[..., Any]:
         if kind in NUMBERS or kind is type(None):
+            self[kind] = self._by_operands
             return self._by_operands
         owner = backends._by_type.get(kind)
         if owner is None:

@@ -2,9 +2,9 @@
 
 NumPy's ufuncs, and the tests before them, cost ten times what the arithmetic of a few numbers
 does. `shortcut(name, bound)` is a builtin function, its machine code made by LLVM, that serves
-C-contiguous float32 or float64 arrays of one shape, or an array and a number, up to `LIMIT`
-elements; every other call it hands on to `bound`. Each operation is rounded once, as NumPy's are,
-so both give the same bits.
+C-contiguous float32 or float64 arrays up to `LIMIT` elements: one, or two of which the second is
+of the first one's shape, a row or a column of it, or a number. Every other call it hands on to
+`bound`. Each operation is rounded once, as NumPy's are, so both give the same bits.
 
 The code reads arrays where CPython keeps them in memory. Without llvmlite, on another Python, or
 where the self-test fails, `bound` serves all calls.

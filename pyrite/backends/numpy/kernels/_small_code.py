@@ -12,6 +12,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from llvmlite import binding, ir
 
 from ._small import FORMS, LIMIT, SCALED, UPDATES
 
-I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+BOOL, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = I8.as_pointer()
 CALL = ir.FunctionType(POINTER, [POINTER, POINTER.as_pointer(), I64, POINTER])
 KINDS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
@@ -155,6 +156,57 @@ class Array:
     descr: Any
 
 
+class Layout:
+    """How a second array lies along the first: `rows` times `width` elements.
+
+    It has the first one's shape, or is one number (0-d), a row (its last dimension), or a column
+    (1 in its last dimension); the second advances by `step` from row to row, and within a row
+    unless it is `single`.
+    """
+
+    def __init__(self, writer: _Writer, size: Any) -> None:
+        self.w, self.size = writer, size
+        self.slots = [writer.b.alloca(kind) for kind in (I64, I64, I64, BOOL)]
+        self.set(I64(1), size, I64(0), BOOL(0))
+
+    def set(self, *values: Any) -> None:
+        for slot, value in zip(self.slots, values, strict=True):
+            self.w.b.store(value, slot)
+
+    def place(self, x: Any, y: Any) -> None:
+        """Write the tests and the slots for array y along array x."""
+        b, w, nx, ny = self.w.b, self.w, self.w.ndim(x), self.w.ndim(y)
+        with b.if_else(b.icmp_signed("==", ny, I64(0))) as (number, array):
+            with number:
+                self.set(I64(1), self.size, I64(0), BOOL(1))
+            with array, b.if_else(b.icmp_signed("==", nx, ny)) as (alike, row):
+                with alike:
+                    self.place_alike(x, y, nx)
+                with row:
+                    w.require(b.icmp_signed("==", ny, I64(1)))
+                    width = self.width(x, nx)
+                    w.require(b.icmp_signed("==", w.dimension(y, I64(0)), width))
+                    self.set(b.sdiv(self.size, width), width, I64(0), BOOL(0))
+
+    def place_alike(self, x: Any, y: Any, ndim: Any) -> None:
+        """Of as many dimensions: y has the same ones, or 1 instead of the last."""
+        b, w, last = self.w.b, self.w, self.w.b.sub(ndim, I64(1))
+        with w.loop(last) as i:
+            w.require(b.icmp_signed("==", w.dimension(x, i), w.dimension(y, i)))
+        ends = [w.dimension(a, last) for a in (x, y)]
+        with b.if_then(b.icmp_signed("!=", *ends)):
+            w.require(b.icmp_signed("==", ends[1], I64(1)))
+            width = self.width(x, ndim)
+            self.set(b.sdiv(self.size, width), width, I64(1), BOOL(1))
+
+    def width(self, x: Any, ndim: Any) -> Any:
+        """x's last dimension; x must have elements and dimensions."""
+        b = self.w.b
+        self.w.require(b.icmp_signed(">", ndim, I64(0)))
+        self.w.require(b.icmp_signed(">", self.size, I64(0)))
+        return self.w.dimension(x, b.sub(ndim, I64(1)))
+
+
 class _Writer:
     """Writes one op's function."""
 
@@ -181,19 +233,20 @@ class _Writer:
         self.b.ret(self.call("PyObject_Vectorcall", CALL, [bound, arguments, count, keywords]))
 
     def serve_two(self, first: Any, second: Any) -> None:
-        """Two arrays, an array and a number, or a number and an array."""
-        left, right, number = (self.function.append_basic_block() for _ in range(3))
-        self.b.cbranch(self.same(self.field(first, TYPE, POINTER), "array"), left, number)
-        self.b.position_at_end(number)
-        self.serve(self.number(first), self.array(second))
-        self.b.position_at_end(left)
-        x = self.array(first)
-        number = self.function.append_basic_block()
-        self.b.cbranch(self.same(self.field(second, TYPE, POINTER), "array"), right, number)
-        self.b.position_at_end(number)
-        self.serve(x, self.number(second))
-        self.b.position_at_end(right)
-        self.serve(x, self.array(second))
+        """Two arrays, or one and a number on either side."""
+        test = self.same(self.field(first, TYPE, POINTER), "array")
+        with self.b.if_else(test) as (arrays, number):
+            with arrays:
+                x = self.array(first)
+                test = self.same(self.field(second, TYPE, POINTER), "array")
+                with self.b.if_else(test) as (two, one):
+                    with two:
+                        self.serve(x, self.array(second))
+                    with one:
+                        self.serve(x, self.number(second))
+            with number:
+                self.serve(self.number(first), self.array(second))
+        self.b.unreachable()
 
     def test_arguments(self, arguments: Any, count: Any, keywords: Any) -> None:
         """No keywords, and the operands alone or with a factor of 1."""
@@ -242,40 +295,70 @@ class _Writer:
         return value
 
     def serve(self, *operands: Any) -> None:
-        """Tests that two arrays are alike, then the loop for their type."""
+        """Test how two arrays go together, make the result, run the loop of their type."""
+        b = self.b
         model, *others = (x for x in operands if isinstance(x, Array))
+        layout = Layout(self, self.size(model.thing))
         for other in others:
-            self.require(self.b.icmp_unsigned("==", other.descr, model.descr))
-            self.require_shape(other.thing, model.thing)
-        size = self.size(model.thing)
+            self.require(b.icmp_unsigned("==", other.descr, model.descr))
+            layout.place(model.thing, other.thing)
         for kind in KINDS:
             block, after = (self.function.append_basic_block() for _ in range(2))
-            self.b.cbranch(self.same(model.descr, kind), block, after)
-            self.b.position_at_end(block)
-            self.run(kind, model, operands, size)
-            self.b.position_at_end(after)
-        self.b.branch(self.slow)
+            b.cbranch(self.same(model.descr, kind), block, after)
+            b.position_at_end(block)
+            self.run(kind, model, operands, layout)
+            b.position_at_end(after)
+        b.branch(self.slow)
 
-    def run(self, kind: str, model: Array, operands: Any, size: Any) -> None:
+    def run(self, kind: str, model: Array, operands: Any, layout: Layout) -> None:
         """The loop over all elements, into a new array or into the first."""
         b = self.b
         out = self.updated(model) if self.name in UPDATES else self.new(model)
-        result = self.elements(out, kind)
-        sources = [self.source(x, kind) for x in operands]
-        with self.loop(size) as i:
-            b.store(self.form(b, *[source(i) for source in sources]), b.gep(result, [i]))
+        pointers = [self.elements(x, kind) for x in operands]
+        rows, width, step, single = (b.load(slot) for slot in layout.slots)
+        with self.loop(rows) as row:
+            start = b.mul(row, width)
+            places = [b.gep(self.elements(Array(out, None), kind), [start])]
+            for x, pointer in zip(operands, pointers, strict=True):
+                offset = start if x is model else b.mul(row, step)
+                places.append(b.gep(pointer, [offset]))
+            self.line(kind, [isinstance(x, Array) for x in operands], single, places, width)
         if self.name in UPDATES:
             out = self.object("none")
             self.count(out)
         b.ret(out)
 
-    def source(self, operand: Any, kind: str) -> Callable[[Any], Any]:
-        """Index -> element."""
-        if isinstance(operand, Array):
-            data = self.elements(operand.thing, kind)
-            return lambda i: self.b.load(self.b.gep(data, [i]))
-        number = operand if kind == "float64" else self.b.fptrunc(operand, KINDS[kind])
-        return lambda i: number
+    def line(self, kind: str, arrays: list[bool], single: Any, places: Any, width: Any) -> None:
+        """One row: operands that are arrays advance, unless the second is `single`."""
+        steps = tuple(map(int, arrays))
+        if steps != (1, 1):
+            self.b.call(self.inner(kind, steps), [*places, width])
+            return
+        with self.b.if_else(single) as (one, many):
+            with one:
+                self.b.call(self.inner(kind, (1, 0)), [*places, width])
+            with many:
+                self.b.call(self.inner(kind, (1, 1)), [*places, width])
+
+    def inner(self, kind: str, steps: tuple[int, ...]) -> Any:
+        """The function of one row: result, operands, width; an operand advances by its step."""
+        name = f"{self.name}_{kind}_{''.join(map(str, steps))}"
+        if name in self.module.globals:
+            return self.module.globals[name]
+        places = [KINDS[kind].as_pointer()] * (len(steps) + 1)
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [*places, I64]), name)
+        function.linkage = "internal"
+        if self.name not in UPDATES:
+            function.args[0].add_attribute("noalias")
+        writer = copy(self)
+        writer.function, writer.b = function, ir.IRBuilder(function.append_basic_block())
+        out, *sources, width = function.args
+        with writer.loop(width) as i:
+            b = writer.b
+            values = [b.load(b.gep(x, [b.mul(i, I64(s))])) for x, s in zip(sources, steps)]
+            b.store(self.form(b, *values), b.gep(out, [i]))
+        writer.b.ret_void()
+        return function
 
     # --- pieces
 
@@ -330,13 +413,6 @@ class _Writer:
     def dimension(self, x: Any, i: Any) -> Any:
         return self.load(self.b.gep(self.field(x, SHAPE, POINTER), [self.b.mul(i, I64(8))]), I64)
 
-    def require_shape(self, x: Any, y: Any) -> None:
-        """Two arrays of one shape."""
-        self.require(self.b.icmp_signed("==", self.ndim(x), self.ndim(y)))
-        with self.loop(self.ndim(x)) as i:
-            sizes = self.dimension(x, i), self.dimension(y, i)
-            self.require(self.b.icmp_signed("==", *sizes))
-
     def size(self, x: Any) -> Any:
         """The number of elements, at most LIMIT."""
         total = self.b.alloca(I64)
@@ -347,7 +423,13 @@ class _Writer:
         return self.b.load(total)
 
     def elements(self, x: Any, kind: str) -> Any:
-        return self.b.bitcast(self.field(x, DATA, POINTER), KINDS[kind].as_pointer())
+        """Where the elements of an array lie, or one number."""
+        if isinstance(x, Array):
+            return self.b.bitcast(self.field(x.thing, DATA, POINTER), KINDS[kind].as_pointer())
+        number = x if kind == "float64" else self.b.fptrunc(x, KINDS[kind])
+        place = self.b.alloca(KINDS[kind])
+        self.b.store(number, place)
+        return place
 
     def updated(self, model: Array) -> Any:
         """The first operand, which must be writeable."""
