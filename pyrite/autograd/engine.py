@@ -438,7 +438,16 @@ def _own(grad: Tensor) -> Tensor:
 
 
 def _is_whole(array: Any) -> bool:
-    return getattr(array, "base", None) is None and bool(array.flags.c_contiguous)
+    """Whether nobody else has the memory: it is the array's own or from its backend's pool.
+
+    So it is for a reshaped result, if nobody else holds what it was reshaped from.
+    """
+    base: Any = getattr(array, "base", None)
+    if type(base) is type(array) and base.nbytes == array.nbytes:
+        if sys.getrefcount(base) > _LONE:
+            return False
+        base = base.base
+    return (base is None or hasattr(base, "pooled")) and bool(array.flags.c_contiguous)
 
 
 def _calibrate() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._base import Backend
+from ._pool import POOL, empty
 
 
 class NumpyBackend(Backend):
@@ -27,7 +28,13 @@ class NumpyBackend(Backend):
         return array
 
     def empty(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
-        return np.empty(shape, kind)
+        return empty(shape, kind)
+
+    def memory_stats(self) -> dict[str, int]:
+        return POOL.stats()
+
+    def empty_cache(self) -> None:
+        POOL.clear()
 
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         from .kernels import KERNELS

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from .._pool import empty as empty
+from .._pool import like as like
 from ._jit import Loop, Unavailable
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -38,11 +40,6 @@ def kernel(name: str, min_size: int = 0) -> Callable[[Function], Function]:
 def dense(array: Array) -> bool:
     """Whether an array is float32 and C-contiguous, so that `reshape` makes a view of it."""
     return array.dtype is F32 and array.flags.c_contiguous
-
-
-def like(array: Array) -> Array:
-    """An uninitialised array of the same shape and type, C-contiguous."""
-    return np.empty(array.shape, array.dtype)
 
 
 def part(n: int) -> int:

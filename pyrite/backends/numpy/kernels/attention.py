@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from . import _math as m
 from ._jit import Ints, Matrix, Table, Vector, inline, loop
 from ._math import INF, ONE, ZERO
-from ._registry import F32, I64, Array, kernel
+from ._registry import F32, I64, Array, empty, kernel
 from .matmul import blas
 from .random import call, factors
 from .random import scale as kept_scale
@@ -238,7 +238,7 @@ def _mask(mask: Array | None, batch: tuple[int, ...], keys: int) -> tuple[Array,
 
 
 def _scratch(slots: int) -> Array:
-    return np.empty((slots * QUERIES, KEYS), F32)
+    return empty((slots * QUERIES, KEYS), F32)
 
 
 def _buffers(slots: int) -> Array:
@@ -264,14 +264,14 @@ def attention(
     if library is None or masks is None or not _fits(query, key, value):
         return NotImplemented
     shape = (*query.shape[:-1], value.shape[-1])
-    out = _new(query) if shape == query.shape else np.empty(shape, F32)
+    out = _new(query) if shape == query.shape else empty(shape, F32)
     four = [_four(x) for x in (query, key, value, out)]
     (q, k, v, o), places = zip(*[_matrix(x) for x in four], strict=True)
     mask, owners, step = masks
     (length, width), (keys, wide), count = query.shape[-2:], value.shape[-2:], prod(batch)
     slots = min(SLOTS, count * -(-length // QUERIES))
     sizes = (four[0].shape[1], length, keys, width, is_causal, step, wide, count, slots)
-    lse = np.empty((*batch, length), F32)
+    lse = empty((*batch, length), F32)
     library.run(
         attention_blocks, slots, 1, library.gemm[F32], q, k, v, mask, o, lse.reshape(-1),
         np.array(places), owners, np.array(sizes), scale, *_dropout(dropout_p, seed, offset),

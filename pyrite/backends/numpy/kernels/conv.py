@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _math as m
 from ._jit import Cube, Matrix, Vector, inline, loop
-from ._registry import F32, F64, Array, kernel
+from ._registry import F32, F64, Array, empty, kernel
 from .matmul import BOTH, Blas, blas
 
 COLUMNS = 1 << 17  # elements of the columns made at a time
@@ -208,7 +208,7 @@ def plan(
     return Plan(
         library, gemm, kind is F64, planes, single, (weight[0], depth),
         (groups, *kernel, *stride, *padding, *dilation), (height, width), tile, chunk,
-        np.empty(scratch, kind),
+        empty(scratch, kind),
     )  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def convolution(
     if p is None or min(sizes) < 1:
         return NotImplemented
     x, flat = as_planes(given[0], p)
-    out = np.empty((input.shape[0] * weight.shape[0], p.output[0] * p.output[1]), input.dtype)
+    out = empty((input.shape[0] * weight.shape[0], p.output[0] * p.output[1]), input.dtype)
     shift = given[2] if bias is not None else np.empty(0, input.dtype)
     p.library.run(
         forward[p.double], input.shape[0], p.chunk, p.gemm, x, flat, given[1].reshape(p.weight),
@@ -262,7 +262,7 @@ def conv_grad_input(
         p = plan(grad.dtype, size, weight.shape, steps, grad.shape[2:], groups)
     if given is None or p is None:
         return NotImplemented
-    out = np.empty(size, grad.dtype)
+    out = empty(size, grad.dtype)
     x, flat = as_planes(out, p)
     rows = given[0].reshape(grad.shape[0] * grad.shape[1], -1)
     p.library.run(
@@ -288,7 +288,7 @@ def conv_grad_weight(
     x, flat = as_planes(given[1], p)
     rows = given[0].reshape(grad.shape[0] * grad.shape[1], -1)
     count = -(-input.shape[0] // p.chunk)
-    out = np.empty((count * size[0], p.weight[1]), grad.dtype)
+    out = empty((count * size[0], p.weight[1]), grad.dtype)
     p.library.run(
         to_weight[p.double], input.shape[0], p.chunk, p.gemm, rows, x, flat, *p.steps, *p.output,
         p.tile, p.chunk, p.columns, out, size[0],

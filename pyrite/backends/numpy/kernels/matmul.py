@@ -17,7 +17,7 @@ import numpy as np
 
 from . import _math as m
 from ._jit import Ints, Loop, Matrix, Vector, loop
-from ._registry import F32, F64, Array, kernel
+from ._registry import F32, F64, Array, empty, kernel
 
 BOTH = ("float32", "float64")
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS works on one thread
@@ -97,7 +97,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
     if bias is not None and not (bias.dtype is a.dtype and bias.shape == (width,)):
         return NotImplemented
     (left, ta), (right, tb) = _plain(a), _plain(b)
-    out, double = np.empty((*a.shape[:-1], width), a.dtype), a.dtype is F64
+    out, double = empty((*a.shape[:-1], width), a.dtype), a.dtype is F64
     rows, cols = height, width
     if height * width * depth > 2 * SMALL:
         rows, cols = (_panel(height), width) if height >= width else (height, _panel(width))

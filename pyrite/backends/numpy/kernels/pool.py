@@ -9,7 +9,7 @@ import numpy as np
 
 from ._jit import Cube, Matrix, Table, loop
 from ._math import ZERO
-from ._registry import F32, I64, Array, dense, kernel, rows
+from ._registry import F32, I64, Array, dense, empty, kernel, rows
 
 MIN = 1024
 Sizes = tuple[int, ...]
@@ -110,7 +110,7 @@ def max_pool2d(
     h, w = plan
     planes, size = prod(input.shape[:-2]), input.shape[-2] * input.shape[-1]
     x = input.reshape(planes, *input.shape[-2:])
-    out, indices = np.empty((planes, h, w), F32), np.empty((planes, h * w), I64)
+    out, indices = empty((planes, h, w), F32), empty((planes, h * w), I64)
     numbers = (*kernel_size, *stride, *padding, *dilation)
     if numbers == (2, 2, 2, 2, 0, 0, 1, 1) and not ceil_mode:
         max_pairs(planes, rows(planes, size), x, out, indices)
@@ -126,7 +126,7 @@ def max_pool2d_grad(g: Array, indices: Array, input_shape: Sizes) -> Any:
     usable = dense(g) and indices.dtype is I64 and indices.flags.c_contiguous
     if not usable or planes * size < MIN:
         return NotImplemented
-    gx, width = np.empty((planes, size), F32), g.size // planes
+    gx, width = empty((planes, size), F32), g.size // planes
     scatter_planes(
         planes, rows(planes, size), g.reshape(planes, width), indices.reshape(planes, width), gx
     )  # fmt: skip
@@ -192,7 +192,7 @@ def avg_pool2d(
         return NotImplemented
     h, w = plan
     planes, size = prod(input.shape[:-2]), input.shape[-2] * input.shape[-1]
-    out = np.empty((planes, h, w), F32)
+    out = empty((planes, h, w), F32)
     mean_windows(
         planes, rows(planes, size), input.reshape(planes, *input.shape[-2:]), *kernel_size,
         *stride, *padding, count_include_pad, divisor_override or 0, out,
@@ -216,7 +216,7 @@ def avg_pool2d_grad(
     if divisor_override is not None and divisor_override < 1:
         return NotImplemented
     planes, size = prod(input_shape[:-2]), input_shape[-2] * input_shape[-1]
-    gx = np.empty((planes, *input_shape[-2:]), F32)
+    gx = empty((planes, *input_shape[-2:]), F32)
     spread_windows(
         planes, rows(planes, size), g.reshape(planes, *g.shape[-2:]), *kernel_size, *stride,
         *padding, count_include_pad, divisor_override or 0, gx,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._jit import Ints, Vector, inline, loop
 from ._math import ZERO
-from ._registry import Array, dense, kernel, part
+from ._registry import Array, dense, empty, kernel, part
 
 u64 = np.uint64
 LOW, HALF, PAIR = u64(0xFFFFFFFF), u64(32), u64(2)
@@ -62,6 +62,6 @@ def dropout(input: Array, p: float, train: bool, seed: int, offset: int) -> Any:
     if not (train and dense(input)):
         return NotImplemented
     n = input.size
-    out = np.empty(-(-n // 4) * 4, input.dtype)  # whole blocks of words
+    out = empty(-(-n // 4) * 4, input.dtype)  # whole blocks of words
     dropout_parts(n, part(n), input.reshape(-1), out, call(p, seed, offset), scale(p))
     return out[:n].reshape(input.shape)

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _math as m
 from ._jit import Doubles, Ints, Loop, Matrix, Vector, loop
-from ._registry import F64, I64, Array, kernel, of_kind, part, rows
+from ._registry import F64, I64, Array, empty, kernel, of_kind, part, rows
 
 BOTH = ("float32", "float64")
 MIN = 4096
@@ -112,7 +112,7 @@ def add_up(input: Array, dim: Any, keepdim: bool, mean: bool) -> Any:
         return np.asarray(sums.sum() / count, input.dtype).reshape(shape)
     if case == "columns":
         return _columns(input.reshape(outer, inner), count, shape)
-    out = np.empty(outer, input.dtype)
+    out = empty(outer, input.dtype)
     divisor = float(count) if case == "rows" else 1.0
     sum_rows[double](outer, rows(outer, inner), input.reshape(-1), inner, divisor, out)
     if case == "rows":
@@ -123,7 +123,7 @@ def add_up(input: Array, dim: Any, keepdim: bool, mean: bool) -> Any:
 def _columns(x: Array, count: int, shape: tuple[int, ...]) -> Any:
     """Column sums over `count`: blocks of rows in x's type, then their sums in float64."""
     blocks = -(-x.shape[0] // BLOCK)
-    sums = np.empty((blocks, x.shape[1]), x.dtype)
+    sums = empty((blocks, x.shape[1]), x.dtype)
     size = rows(blocks, BLOCK * x.shape[1])
     sum_columns[x.dtype is F64](blocks, size, x, sums)
     if blocks > 1 or count > 1:
@@ -142,7 +142,7 @@ def by_rows(loops: tuple[Loop, Loop], input: Array, dim: Any, keepdim: bool, wid
         return _parts(run, input).reshape(shape)
     if case != "rows" or inner > widest:
         return NotImplemented
-    out = np.empty(outer, kind)
+    out = empty(outer, kind)
     run(outer, rows(outer, inner), input.reshape(-1), inner, out)
     return out.reshape(shape)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._jit import Ints, Matrix, Vector, loop
-from ._registry import I64, Array, kernel, of_kind, rows
+from ._registry import I64, Array, empty, kernel, of_kind, rows
 
 MIN = 256
 
@@ -86,6 +86,6 @@ def sampled_matmul(left: Array, row: Array, col: Array, right: Array) -> Any:
         return NotImplemented
     if not fits(left, (row, left.shape[0]), (col, right.shape[0])):
         return NotImplemented
-    out = np.empty(row.size, left.dtype)
+    out = empty(row.size, left.dtype)
     run(row.size, rows(row.size, left.shape[1]), left, row, col, right, out)
     return out
