@@ -21,7 +21,9 @@ def full(xp: Any, size: tuple[int, ...], fill_value: Any, dtype: Dtype) -> Array
     """Every element `fill_value`."""
     if isinstance(fill_value, complex) and not dtype.is_complex:
         raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
-    return xp.full(size, xp.asarray(fill_value).astype(dtype.numpy))
+    out = xp.empty(size, dtype.numpy)
+    out.fill(xp.asarray(fill_value).astype(dtype.numpy))
+    return out
 
 
 @op(kind="create")

@@ -135,7 +135,9 @@ class _Binder:
         operands of data movement, only have to be arrays of this backend.
         """
         moves = self.keeps_half and (self.rule == "any" or bool(self.lists))
-        if not self.positions or (self.lists and not moves):
+        if not self.positions:
+            return "True"
+        if self.lists and not moves:
             return None
         tests: list[str] = []
         ruled = False
