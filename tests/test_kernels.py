@@ -1,16 +1,11 @@
-"""The compiled CPU kernels: accuracy, special values, threads, declining, the cache, absence."""
+"""The compiled CPU kernels: accuracy, special values, threads, declining."""
 
 from __future__ import annotations
 
 import inspect
 import math
-import os
-import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +15,8 @@ pytest.importorskip("numba", reason="the kernels are compiled by numba")
 
 from pyrite._ops.table import TABLE
 from pyrite.backends.numpy import _threads
-from pyrite.backends.numpy.kernels import KERNELS, _jit
+from pyrite.backends.numpy.kernels import KERNELS
 
-ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)
 POOL = (3, 2), (2, 1), (1, 0)  # kernel, stride, padding: nothing even about it
 
@@ -409,126 +403,3 @@ def test_the_number_of_threads_is_checked() -> None:
     for wrong in (0, -1, 1.5, True, "2"):
         with pytest.raises(ValueError, match="positive integer"):
             _threads.set_num_threads(wrong)  # type: ignore[arg-type]
-
-
-# --- processes ------------------------------------------------------------------------------
-
-WORK = """
-import os, sys, warnings
-import numpy as np
-from pyrite.backends.numpy.kernels import KERNELS
-x = (np.arange(100_003) % 97 / np.float32(7)).astype("float32")
-def work():
-    if not KERNELS:
-        return b"none"
-    return KERNELS["exp"](x).tobytes() + KERNELS["sum"](x).tobytes()
-"""
-
-
-def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ, "PYTHONPATH": str(ROOT), "PYRITE_BACKGROUND_COMPILE": "0",
-        "PYRITE_NUM_THREADS": "2", **variables,
-    }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-c", WORK + code], env=environment, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
-
-
-def output(code: str, **variables: str) -> str:
-    done = python(code, **variables)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_a_forked_child_gives_the_same_bits_alone() -> None:
-    said = output("""
-warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: that is the test
-expected = work()
-from pyrite.backends.numpy import _threads
-child = os.fork()
-if not child:
-    _threads.set_num_threads(2)
-    os._exit(0 if work() == expected and _threads.claim() == 0 else 1)
-print(os.waitpid(child, 0)[1], work() == expected)
-""")
-    assert said == "0 True"
-
-
-def test_without_numba_there_are_no_kernels() -> None:
-    said = output("""
-print(work(), "numba" in sys.modules)
-""")
-    assert said.endswith("True")
-    blocked = python(
-        "\nimport pyrite\nprint(work(), pyrite.tensor([1.0, 2.0]).exp().sum().item() > 10)",
-        PYTHONPATH=os.pathsep.join([str(ROOT / "tests" / "without_numba"), str(ROOT)]),
-    )
-    assert blocked.stdout.strip() == "b'none' True", blocked.stderr
-
-
-def test_where_numba_fails_the_generic_kernels_serve(tmp_path: Path) -> None:
-    done = python("""
-from pyrite.backends.numpy.kernels import _native
-_native.fork = None
-import pyrite
-x = pyrite.arange(50_000.0)
-print((x / 1e4).exp().sum().item() > 0, KERNELS["exp"](x.numpy()), KERNELS["sum"](x.numpy()))
-""", PYRITE_CACHE_DIR=str(tmp_path))  # fmt: skip
-    assert done.stdout.strip() == "True NotImplemented NotImplemented", done.stderr
-    assert done.stderr.count("Compiled kernels are off") == 1
-
-
-def test_importing_and_small_ops_leave_numba_alone() -> None:
-    said = output("""
-import pyrite
-y = (pyrite.ones(10, 10, requires_grad=True) * 2).exp().sum()
-y.backward()
-print("numba" in sys.modules)
-""")
-    assert said == "False"
-
-
-def test_the_cache_serves_the_second_process(tmp_path: Path) -> None:
-    code = """
-from pyrite.backends.numpy.kernels import _jit
-import numba
-work()
-loops = [l for l in _jit.LOOPS if l.entry]
-print(sum(len(l.entry.stats.cache_hits) for l in loops), len(loops), numba.config.CACHE_DIR == "")
-"""
-    first = output(code, PYRITE_CACHE_DIR=str(tmp_path / "cache"))
-    second = output(code, PYRITE_CACHE_DIR=str(tmp_path / "cache"))
-    assert first == "0 2 True"
-    assert second == "2 2 True"
-    (folder,) = (tmp_path / "cache").iterdir()
-    if os.name == "posix":
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
-def test_a_cache_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    done = python("print(len(work()))", PYRITE_CACHE_DIR=str(tmp_path))
-    assert done.stdout.strip() == str(100_003 * 4 + 4)
-    assert "writable by you alone" in done.stderr
-    assert not list(tmp_path.rglob("*.nbi"))
-
-
-def test_results_do_not_depend_on_the_cache(tmp_path: Path) -> None:
-    code = "\nimport hashlib\nprint(hashlib.sha256(work()).hexdigest())"
-    cold = output(code, PYRITE_CACHE_DIR=str(tmp_path / "a"))
-    assert cold == output(code, PYRITE_CACHE_DIR=str(tmp_path / "a"))
-    assert cold == output(code, PYRITE_CACHE_DIR=str(tmp_path / "a"), PYRITE_NUM_THREADS="1")
-
-
-@pytest.mark.full
-def test_warmup_fills_the_cache_and_a_background_process_does_it_too(tmp_path: Path) -> None:
-    said = output("""
-from pyrite.backends.numpy.kernels._jit import warmup
-count, seconds, folder = warmup()
-print(count, (folder / "complete").exists(), seconds > 0)
-""", PYRITE_CACHE_DIR=str(tmp_path))  # fmt: skip
-    assert said == f"{len(_jit.all_loops())} True True"

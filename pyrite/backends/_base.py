@@ -11,6 +11,10 @@ import numpy as np
 from .._dtypes import dtype
 
 
+class Unavailable(Exception):
+    """Raised by a kernel that cannot run here; the generic kernel serves."""
+
+
 class Backend(ABC):
     """One array library on one kind of device. Everything else is `xp` plus kernels.
 

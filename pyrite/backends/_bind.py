@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from .. import _dtypes
 from .._codegen import define
 from .._dtypes import dtype, from_numpy_dtype
-from ._base import Backend
+from ._base import Backend, Unavailable
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 C64, C128 = np.dtype("complex64"), np.dtype("complex128")
@@ -74,7 +75,7 @@ class _Binder:
         scope = {
             "ND": self.array_type, "F32": F32, "F64": F64, "C64": C64, "C128": C128,
             "generic": self.op.generic, "kernel": self.kernel, "xp": self.xp,
-            "general": self.general, "finish": self.finish,
+            "general": self.general, "finish": self.finish, "Unavailable": Unavailable,
             "quiet": quiet, "restore": restore, "QUIET": QUIET, "NUMBERS": frozenset((int, float)),
         }  # fmt: skip
         for i, p in enumerate(self.op.params):
@@ -110,9 +111,11 @@ class _Binder:
 
     def quietly(self, before: list[str], call: str) -> list[str]:
         """The generic kernel's call, after other lines, without NumPy's warnings."""
-        body = [*before, f"z = generic(xp, {call})"]
+        run = f"z = generic(xp, {call})"
+        declined = [f"        except Unavailable: {run}"] if before else []
         return [
-            "        token = quiet(QUIET)", "        try:", *[f"            {b}" for b in body],
+            "        token = quiet(QUIET)", "        try:",
+            *[f"            {line}" for line in (*before, run)], *declined,
             "        finally: restore(token)",
         ]  # fmt: skip
 
@@ -175,9 +178,10 @@ class _Binder:
         token = quiet(QUIET)
         try:
             if kernel is not None:
-                result = kernel(*positional, **named)
-                if result is not NotImplemented:
-                    return result
+                with suppress(Unavailable):
+                    result = kernel(*positional, **named)
+                    if result is not NotImplemented:
+                        return result
             return self.op.generic(self.xp, *positional, **named)
         finally:
             restore(token)

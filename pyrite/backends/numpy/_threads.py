@@ -12,22 +12,28 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 SPINS = 2000  # pauses of 5 to 50 ns
 
-_busy = threading.Lock()
+# Words of the pool's record, which all threads share (addresses in bytes; those that are written
+# while threads wait lie on cache lines of their own). OWNER: 1 while a thread launches.
+# WORD: generation << 16 | threads that entered << 1 | open. A thread may enter a region only by
+# a compare-and-swap of this word while it is open; the launching thread closes it, then waits for
+# those who entered. So a thread that wakes late touches nothing, and nobody waits for it.
+WORD, DONE, SLEEPERS, JOB, LIMIT, OWNER, FIXED, BYTES = range(0, 8 * 64, 64)
+PAUSES, READ_END, WRITE_END, READ, WRITE, LAUNCH = range(FIXED, FIXED + 6 * 8, 8)
+
+# Where compiled code finds the pool: its record's address, or 0 where regions run alone.
+POOL = np.zeros(1, np.int64)
+
+_resizing = threading.Lock()
 _forked = False
-_native: ModuleType | None = None
-_state: np.ndarray[Any, Any] | None = None  # the record shared with the workers
-_address = 0  # of _state; 0 while there is no pool
+_state: np.ndarray[Any, Any] | None = None  # the record
 _workers: list[threading.Thread] = []
-_run_worker: Callable[[int, int], None] | None = None
-_keep: list[Any] = []  # functions whose addresses compiled code holds
+_code: list[int] = []  # the addresses of launch(pool, region, data) and worker(pool, index)
 
 
 class _Local(threading.local):
@@ -37,6 +43,18 @@ class _Local(threading.local):
 
 
 _local = _Local()
+
+
+def _thread_key() -> Any:
+    """A key of the C API, in which compiled code reads what `_local` says; None without that."""
+    try:
+        key = (ctypes.c_int64 * 4)()  # a Py_tss_t that is not yet created
+        return None if ctypes.pythonapi.PyThread_tss_create(key) else key
+    except AttributeError:
+        return None
+
+
+SERIAL = _thread_key()
 
 
 def _default_threads() -> int:
@@ -63,94 +81,83 @@ def set_num_threads(count: int) -> None:
     global _count
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"set_num_threads expects a positive integer, got {count!r}")
-    with _busy:
+    with _resizing:
         _count = count
-        if _native is not None:
-            _grow()
+        _grow()
 
 
 def run_serially() -> None:
     """Keep the calling thread, for all its life, from launching parallel regions."""
     _local.serial = True
+    if SERIAL is not None:
+        ctypes.pythonapi.PyThread_tss_set(SERIAL, ctypes.c_void_p(1))
 
 
-def claim() -> int:
-    """The pool's address if the calling thread may launch now (then `release` it), else 0."""
-    if _count == 1 or not _address or _local.serial:
-        return 0
-    return _address if _busy.acquire(blocking=False) else 0
+def pool() -> int:
+    """The address of the pool's record if the calling thread may launch, else 0."""
+    return 0 if _local.serial else int(POOL[0])
 
 
-release = _busy.release
-
-
-def start(native: ModuleType, decorate: Callable[..., Any]) -> None:
-    """Bind the symbols that compiled code calls, and start the workers; once."""
-    global _native, _run_worker
-    if _native is not None:
-        return
-    from llvmlite import binding
-    from numba import cfunc, njit, types
-
-    word = types.int64
-    for name, function in zip(("pyrite_read", "pyrite_write"), _pipe_calls()):
-        binding.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
-        _keep.append(function)
-    launch = decorate(cfunc, native.launch, types.void(word, word, word))
-    binding.add_symbol("pyrite_launch", launch.address)
-    _keep.append(launch)
-    _run_worker = decorate(njit, native.worker, types.void(word, word), nogil=True)
-    with _busy:
-        _native = native
-        _grow()
-
-
-def _pipe_calls() -> tuple[Any, Any]:
-    """The C library's read and write."""
-    if sys.platform == "win32":
-        library = ctypes.CDLL("ucrtbase")
-        return library._read, library._write
-    library = ctypes.CDLL(None)
-    return library.read, library.write
+def start(launch: int, worker: int) -> None:
+    """Start the workers, given the addresses of the pool's two compiled functions; once."""
+    with _resizing:
+        if not _code:
+            _code.extend((launch, worker))
+            _grow()
 
 
 def _grow() -> None:
-    """Set the limit of workers that may enter a region, and start those that are missing."""
-    global _state, _address
-    if _count == 1 or _forked or _native is None or _run_worker is None:
+    """Set how many workers may enter a region, and start those that are missing."""
+    global _state
+    POOL[0] = 0
+    if _count == 1 or _forked or not _code:
         return
+    launch, worker = _code
     if _state is None:
-        _state = _new_state(_native)
-    word = _state[_native.LIMIT // 8 :]
-    word[0] = _count - 1
+        _state = _new_state(launch)
+    _state[LIMIT // 8] = _count - 1
     address = _state.ctypes.data
+    life = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(worker)
     while len(_workers) < _count - 1:
         thread = threading.Thread(
-            target=_run_worker,
-            args=(address, len(_workers)),
+            target=life,
+            args=(address, len(_workers), 0),
             name=f"pyrite-{len(_workers) + 1}",
             daemon=True,
         )
         thread.start()
         _workers.append(thread)
-    _address = address
+    POOL[0] = address
 
 
-def _new_state(native: ModuleType) -> np.ndarray[Any, Any]:
-    """The shared record (`_native.WORD` and on), on cache lines of its own."""
-    raw = np.zeros(native.BYTES // 8 + 16 + 1024, np.int64)
+def _new_state(launch: int) -> np.ndarray[Any, Any]:
+    """The pool's record, on cache lines of its own."""
+    raw = np.zeros(BYTES // 8 + 16 + 1024, np.int64)
     state = raw[-raw.ctypes.data % 64 // 8 :]
-    state[native.SPINS // 8] = SPINS
-    state[native.READ_END // 8], state[native.WRITE_END // 8] = os.pipe()
+    fixed = [SPINS, *os.pipe(), *_pipe_calls(), launch]
+    state[FIXED // 8 : FIXED // 8 + len(fixed)] = fixed
     return state
+
+
+def _pipe_calls() -> list[int]:
+    """The addresses of the C library's read and write."""
+    if sys.platform == "win32":
+        library = ctypes.CDLL("ucrtbase")
+        return [address_of(library._read), address_of(library._write)]
+    library = ctypes.CDLL(None)
+    return [address_of(library.read), address_of(library.write)]
+
+
+def address_of(function: Any) -> int:
+    """The address of a foreign function."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _after_fork() -> None:
     """A forked child has no workers: it runs alone, for good."""
-    global _address, _busy, _forked, release
-    _address, _forked = 0, True
-    _busy = threading.Lock()  # another thread of the parent may have held it
-    release = _busy.release
+    global _forked, _resizing
+    POOL[0], _forked = 0, True
+    _resizing = threading.Lock()  # another thread of the parent may have held it
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,8 +2,9 @@
 
 A loop is a plain top-level function `f(..., lo, hi)` of an ordinary file that does the part
 [lo, hi) of a kernel's work; its annotations (`_native.TYPES`) are its one signature. It compiles
-when it is first needed. If that finds an empty cache, one background process compiles the rest.
-Which path serves a call depends on Numba's presence (`available`), never on the cache.
+when it is first needed, to an object file in the cache (`_objects`) where that can be, else to
+Numba's own. If that finds an empty cache, one background process compiles the rest. Which path
+serves a call depends on Numba's presence (`available`), never on the cache.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import math
 import os
 import pkgutil
 import subprocess
@@ -19,18 +21,23 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..._base import Unavailable
 from .. import _threads
+from . import _objects
+from ._cache import cache_folder, prune, take_turn
 
 Array: TypeAlias = np.ndarray[Any, Any]
-# What a loop's annotations may say; T is the loop's type, float32 or float64. All C-contiguous.
+# What a loop's annotations may say; T is the loop's type, float32 or float64. All C-contiguous;
+# an array of more dimensions stands for one of these with its leading dimensions taken together.
 Vector: TypeAlias = Array  # of T
 Matrix: TypeAlias = Array  # of T
 Cube: TypeAlias = Array  # of T, three dimensions
@@ -41,14 +48,16 @@ Table: TypeAlias = Array  # an int64 matrix
 Flags: TypeAlias = Array  # a bool vector
 Place: TypeAlias = int  # lo and hi as unsigned integers: x[i] then needs no test for i < 0
 
+# Dimensions of the arrays among them.
+DIMENSIONS = {
+    "Vector": 1, "Doubles": 1, "Ints": 1, "Flags": 1, "Matrix": 2, "Table": 2, "Cube": 3,
+}  # fmt: skip
+
 LOOPS: list[Loop] = []
 INLINED: list[tuple[Callable[..., Any], frozenset[str]]] = []
 _lock = threading.RLock()
-_state = {"filling": False, "broken": False}
-
-
-class Unavailable(Exception):
-    """Numba is installed but cannot compile here; the generic kernels serve."""
+_numbers = count()
+_state: dict[str, Any] = {"filling": False, "broken": False, "started": False}
 
 
 class Loop:
@@ -58,29 +67,27 @@ class Loop:
         function: the loop.
         kind: what T stands for, "float32" or "float64".
         fastmath: LLVM's flags beyond strict arithmetic, as `numba.njit` takes them.
+
+    Raises:
+        TypeError: an argument is not what the loop's annotations say.
+        Unavailable: at a call, where Numba fails.
     """
 
-    __slots__ = ("entry", "fastmath", "function", "kind")
+    # A slot for what a call runs: first `_first`, then machine code, with no Python in between.
+    __slots__ = ("__call__", "entry", "fastmath", "function", "kind")
 
     def __init__(self, function: Callable[..., None], kind: str, fastmath: frozenset[str]) -> None:
         self.function, self.kind, self.fastmath = function, kind, fastmath
         self.entry: Callable[..., None] | None = None
+        self.__call__: Callable[..., None] = self._first
         LOOPS.append(self)
 
     @property
     def name(self) -> str:
         return f"{self.function.__name__}_{self.kind}"
 
-    def __call__(self, n: int, chunk: int, *args: Any) -> None:
-        entry = self.entry or self.load()
-        pool = _threads.claim() if n > chunk else 0
-        if not pool:
-            entry(*args, n, chunk, 0)
-            return
-        try:
-            entry(*args, n, chunk, pool)
-        finally:
-            _threads.release()
+    def _first(self, *args: Any) -> None:
+        self.load()(*args)
 
     def load(self) -> Callable[..., None]:
         """The machine code, from the cache or compiled now; Unavailable where Numba fails."""
@@ -89,10 +96,11 @@ class Loop:
                 raise Unavailable
             if self.entry is None:
                 try:
-                    self.entry = _compile(self)
+                    self.entry = _load(self)
                 except _failures() as error:
                     _turn_off(error)
                     raise Unavailable from error
+                self.__call__ = self.entry
             return self.entry
 
 
@@ -125,7 +133,7 @@ def available() -> bool:
 
 def _failures() -> tuple[type[Exception], ...]:
     """What an unfit version of Numba, of NumPy beside it, or of LLVM may raise."""
-    usual = (ImportError, AttributeError, TypeError, ValueError, RuntimeError)
+    usual = (ImportError, AttributeError, TypeError, ValueError, RuntimeError, AssertionError)
     try:
         from numba.core.errors import NumbaError
     except ImportError:
@@ -144,32 +152,106 @@ def _turn_off(error: Exception) -> None:
     )
 
 
+# --- object files ---------------------------------------------------------------------------
+
+
+def _load(loop: Loop) -> Callable[..., None]:
+    """What a call of `loop` runs: a built-in function, or Numba's dispatcher in a wrapper."""
+    if _objects.usable():
+        try:
+            _start_pool()
+            return _objects.builtin(loop.name, _objects.link(*_code(loop.name, loop)))
+        except _failures():  # an unfit Numba or LLVM: its public interface may still serve
+            pass
+    return _dispatcher(loop)
+
+
+def _start_pool() -> None:
+    """Start the threads, with the object code of their two functions."""
+    if not _state["started"]:
+        launch, worker = (_objects.link(*_code(name, None)) for name in ("launch", "worker"))
+        _threads.start(launch, worker)
+        _state["started"] = True
+
+
+def _code(name: str, loop: Loop | None) -> tuple[str, bytes]:
+    """A name of its own and object code, from the cache or compiled now."""
+    path = _path(name, loop)
+    code = None if path is None else _objects.read(path)
+    if code is None:
+        if path is not None:
+            _announce(path.parent)
+            with suppress(OSError):
+                path.with_suffix(".turn").touch()
+        code = _compile(name, loop)
+        if path is not None:
+            with suppress(OSError):  # a folder that can only be read
+                _objects.write(path, code)
+                path.with_suffix(".turn").unlink()
+    return f"{name}.{next(_numbers)}", code
+
+
+def _path(name: str, loop: Loop | None) -> Path | None:
+    """The object file of a loop, or of the pool's function of this name; None for no file."""
+    folder = cache_folder()
+    if folder is None or loop is None:
+        return folder and folder / f"{name}.o"
+    home, _, family = loop.function.__module__.rpartition(".")
+    if home == __package__:
+        return folder / f"{family}.{name}.o"
+    try:  # not Pyrite's, and so not in the folder's name
+        source = Path(inspect.getfile(loop.function)).read_bytes()
+    except (OSError, TypeError):
+        return None
+    return folder / f"{family}.{name}.{hashlib.sha256(source).hexdigest()[:16]}.o"
+
+
+def _compile(name: str, loop: Loop | None) -> bytes:
+    """Compile a loop, or the pool's function of this name."""
+    native = _native()
+    from . import _entry
+
+    if loop is None:
+        return _entry.words_code(getattr(native, name), **OPTIONS)
+    names, kinds, options = _signature(native, loop)
+    return _entry.builtin_code(loop.function, names[:-2], kinds, **options)
+
+
 # --- compiling ------------------------------------------------------------------------------
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def _native() -> ModuleType:
-    """The module that imports numba, with the symbols that compiled code calls in place."""
+    """The module that imports numba, with Pyrite's helpers made known to it."""
     from . import _native as native
 
-    _threads.start(native, _decorate)
     while INLINED:
         native.register(*INLINED.pop())
     return native
 
 
-def _compile(loop: Loop) -> Callable[..., None]:
-    """Compile the entry `f(*args, n, chunk, pool)` that runs the loop as a parallel region.
+def _signature(native: ModuleType, loop: Loop) -> tuple[list[str], list[Any], dict[str, Any]]:
+    """The names and Numba types of a loop's parameters, and its options."""
+    parameters = inspect.signature(loop.function).parameters
+    kinds = native.numba_types([p.annotation for p in parameters.values()], loop.kind)
+    return list(parameters), kinds, {**OPTIONS, "fastmath": set(loop.fastmath)}
+
+
+def _dispatcher(loop: Loop) -> Callable[..., None]:
+    """The loop by Numba's public interface, with its dispatcher and its cache.
 
     Numba caches by file, name and module, so the entry bears the loop's own file and module.
     """
     native = _native()
-    from numba import njit, types
+    from numba import cfunc, njit, types
 
-    parameters = inspect.signature(loop.function).parameters
-    *names, _, _ = parameters
-    *kinds, place, _ = native.numba_types([p.annotation for p in parameters.values()], loop.kind)
-    options = {"nogil": True, "error_model": "numpy", "fastmath": set(loop.fastmath), "_nrt": False}
-    given = ", ".join(names)
+    if not _state["started"]:
+        words = [_decorate(cfunc, f, native.WORDS) for f in (native.launch, native.worker)]
+        _threads.start(*(word.address for word in words))
+        _state["started"] = words  # compiled code holds their addresses
+    names, kinds, options = _signature(native, loop)
+    given = ", ".join(names[:-2])
     text = f"def {loop.name}({given}, n, chunk, pool): fork(function, ({given},), n, chunk, pool)"
     scope: dict[str, Any] = {
         "__name__": loop.function.__module__,
@@ -177,8 +259,27 @@ def _compile(loop: Loop) -> Callable[..., None]:
         "function": njit(**options)(loop.function),
     }
     exec(compile(text, loop.function.__code__.co_filename, "exec"), scope)
+    *kinds, place, _ = kinds
     signature = types.void(*kinds, place, place, types.int64)
-    return _decorate(njit, scope[loop.name], signature, **options)
+    entry = _decorate(njit, scope[loop.name], signature, **options)
+    annotations = [p.annotation for p in inspect.signature(loop.function).parameters.values()]
+    dims = [DIMENSIONS.get(a, 0) for a in annotations[:-2]]
+
+    def call(n: int, chunk: int, *args: Any) -> None:
+        if len(args) != len(dims):
+            raise TypeError(f"{loop.name} takes {len(dims) + 2} arguments")
+        shaped = [_at_most(a, d) if d else a for a, d in zip(args, dims, strict=True)]
+        entry(*shaped, n, chunk, _threads.pool() if n > chunk else 0)
+
+    return call
+
+
+def _at_most(array: Any, dims: int) -> Any:
+    """A contiguous array with its leading dimensions taken together, to have `dims`."""
+    if not isinstance(array, np.ndarray) or array.ndim == dims or not array.flags.c_contiguous:
+        return array
+    split = array.ndim - dims + 1
+    return array.reshape(math.prod(array.shape[:split]), *array.shape[split:])
 
 
 def _decorate(jit: Any, function: Callable[..., Any], signature: Any, **options: Any) -> Any:
@@ -192,7 +293,7 @@ def _decorate(jit: Any, function: Callable[..., Any], signature: Any, **options:
                 folder = None
         if folder is not None:
             if getattr(made, "stats", None) and made.stats.cache_misses:
-                _fill_in_background(folder)
+                _announce(folder)
             return made
     return jit(signature, **options)(function)
 
@@ -210,82 +311,15 @@ def _numba_cache_in(folder: Path) -> Iterator[None]:
         config.CACHE_DIR = before
 
 
-# --- the cache ------------------------------------------------------------------------------
-
-
-def user_cache() -> Path:
-    """The user's folder for Pyrite's caches: $PYRITE_CACHE_DIR, else the platform's place."""
-    chosen = os.environ.get("PYRITE_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pyrite"
-
-
-_folder: list[Path | None] = []
-
-
-def cache_folder() -> Path | None:
-    """The folder of this code, Numba, processor and set of options; None where unusable."""
-    with _lock:
-        if not _folder:
-            _folder.append(_open_folder())
-        return _folder[0]
-
-
-def _open_folder() -> Path | None:
-    try:
-        path = user_cache() / _fingerprint()
-        for part in (path.parent, path):
-            part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            refuse_foreign(part)
-    except (OSError, RuntimeError) as error:
-        warnings.warn(f"Compiled kernels will not be kept: {error}", RuntimeWarning, stacklevel=2)
-        return None
-    return path
-
-
-def refuse_foreign(path: Path) -> None:
-    """PermissionError for a folder that someone else could write to: cached kernels are code."""
-    if not hasattr(os, "getuid"):
-        return
-    state = path.stat()
-    if state.st_uid != os.getuid() or state.st_mode & 0o022:
-        raise PermissionError(
-            f"{path} must belong to you and be writable by you alone (chmod 700), because cached "
-            "kernels are code; set PYRITE_CACHE_DIR to another folder"
-        )
-
-
-def _fingerprint() -> str:
-    """A hash of all that the machine code depends on, helpers in other files included."""
-    import llvmlite
-    import numba
-    from llvmlite import binding
-
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    features = str(binding.get_host_cpu_features().flatten())
-    options = [numba.config.CPU_NAME, numba.config.CPU_FEATURES, str(numba.config.OPT)]
-    versions = [numba.__version__, llvmlite.__version__, np.__version__, sys.version]
-    digest.update(repr([binding.get_host_cpu_name(), features, options, versions]).encode())
-    return digest.hexdigest()[:16]
-
-
-# --- filling it -----------------------------------------------------------------------------
+# --- filling the cache ----------------------------------------------------------------------
 
 
 def all_loops() -> list[Loop]:
     """Every loop of the kernel files."""
     for found in pkgutil.iter_modules([str(Path(__file__).parent)], f"{__package__}."):
-        importlib.import_module(found.name)
-    return list(LOOPS)
+        if not found.name.endswith(("._native", "._entry")):
+            importlib.import_module(found.name)
+    return [each for each in LOOPS if each.function.__module__.startswith(f"{__package__}.")]
 
 
 def warmup() -> tuple[int, float, Path | None]:
@@ -298,13 +332,20 @@ def warmup() -> tuple[int, float, Path | None]:
         raise ImportError("kernels need numba: pip install numba")
     _state["filling"] = True  # this process does the filling
     begin = time.perf_counter()
-    loops = all_loops()
-    for each in loops:
-        each.load()
-    folder = cache_folder()
+    loops, folder = all_loops(), cache_folder()
+    for patient in (False, True):  # what another process is at comes last: by then it is done
+        for each in reversed(loops):  # a program that waits begins at the other end
+            if patient or not _is_taken(each):
+                each.load()
     if folder is not None:
         (folder / "complete").touch()
+        prune(folder)
     return len(loops), time.perf_counter() - begin, folder
+
+
+def _is_taken(loop: Loop) -> bool:
+    path = _path(loop.name, loop)
+    return path is not None and path.with_suffix(".turn").exists() and not path.exists()
 
 
 _FILL = """
@@ -315,15 +356,30 @@ from pyrite.backends.numpy.kernels._jit import warmup
 warmup()
 """
 STALE = 900.0  # seconds after which a fill that left no "complete" is taken to have died
+SECONDS = 0.25  # to compile a kernel, roughly
 
 
-def _fill_in_background(folder: Path) -> None:
-    """Start, once, the process that compiles the rest; $PYRITE_BACKGROUND_COMPILE=0 forbids it."""
-    if _state["filling"] or os.environ.get("PYRITE_BACKGROUND_COMPILE", "1") == "0":
+def _announce(folder: Path) -> None:
+    """Say, once, that kernels are being compiled, and start the process that compiles the rest.
+
+    $PYRITE_BACKGROUND_COMPILE=0 forbids that process: kernels then compile as they are needed.
+    """
+    if _state["filling"]:
         return
     _state["filling"] = True
-    if not sys.executable or (folder / "complete").exists() or not _take_turn(folder / "filling"):
+    if (folder / "complete").exists():
         return
+    what = "kernels as they are first needed"
+    if os.environ.get("PYRITE_BACKGROUND_COMPILE", "1") != "0":
+        missing = len(LOOPS) - sum(1 for _ in folder.rglob("*.o"))
+        what = f"{missing} kernels once, about {max(1, missing * SECONDS):.0f} s"
+        if sys.executable and take_turn(folder / "filling", STALE):
+            _fill_in_background()
+    ahead = "`python -m pyrite warmup` does this ahead"
+    sys.stderr.write(f"pyrite: compiling {what}; {ahead}\n")
+
+
+def _fill_in_background() -> None:
     root = str(Path(__file__).parents[4])
     paths = [root, os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
@@ -335,14 +391,3 @@ def _fill_in_background(folder: Path) -> None:
         start_new_session=True,
     )
     process.returncode = 0  # it outlives us if it must: nobody waits for it
-
-
-def _take_turn(mark: Path) -> bool:
-    """Whether this process is the one to fill the cache: it made `mark`, or found it stale."""
-    try:
-        if mark.exists() and time.time() - mark.stat().st_mtime > STALE:
-            mark.unlink()
-        mark.touch(exist_ok=False)
-    except OSError:
-        return False
-    return True

@@ -17,11 +17,28 @@ from numba.core import cgutils
 from numba.core.targetconfig import ConfigStack
 from numba.extending import intrinsic, overload, register_jitable
 
+from .._threads import (
+    BYTES,
+    DONE,
+    JOB,
+    LAUNCH,
+    LIMIT,
+    OWNER,
+    PAUSES,
+    READ,
+    READ_END,
+    SLEEPERS,
+    WORD,
+    WRITE,
+    WRITE_END,
+)  # fmt: skip
 from . import _math
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 POINTER = ir.IntType(8).as_pointer()
 REGION = ir.FunctionType(ir.VoidType(), [POINTER])
+C_FUNCTION = ir.FunctionType(ir.VoidType(), [I64, I64, I64])  # launch and worker
+WORDS = types.void(types.int64, types.int64, types.int64)  # the same, in Numba's words
 
 # Processor -> the instruction for a waiting loop, with its operand.
 PAUSE: dict[str, tuple[Any, ...]] = {
@@ -30,6 +47,9 @@ PAUSE: dict[str, tuple[Any, ...]] = {
     "aarch64": ("llvm.aarch64.hint", I32(1)),
     "arm64": ("llvm.aarch64.hint", I32(1)),
 }
+
+# Of functions that only compiled code calls: half of the time that compiling them would take.
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 # Annotations of a loop -> Numba types; T is the loop's floating type.
 TYPES: dict[str, Callable[[Any], Any]] = {
@@ -121,25 +141,18 @@ def call_region(typing: Any, function: Any, data: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
-def _system_call(symbol: str) -> Any:
-    """`symbol(descriptor, address, count)` of the C library: read or write."""
+@intrinsic
+def _transfer(typing: Any, function: Any, descriptor: Any, address: Any, count: Any) -> Any:
+    """Read or write: `function(descriptor, address, count)`, the function by its address."""
 
-    @intrinsic
-    def transfer(typing: Any, descriptor: Any, address: Any, count: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            # Of the result the low half: all of it on Windows, enough of it elsewhere.
-            kind = ir.FunctionType(I32, [I32, POINTER, I64])
-            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
-            target = builder.inttoptr(args[1], POINTER)
-            count = builder.call(function, [builder.trunc(args[0], I32), target, args[2]])
-            return builder.sext(count, I64)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Of the result the low half: all of it on Windows, enough of it elsewhere.
+        kind = ir.FunctionType(I32, [I32, POINTER, I64])
+        function, descriptor, address, count = args
+        given = [builder.trunc(descriptor, I32), builder.inttoptr(address, POINTER), count]
+        return builder.sext(builder.call(builder.inttoptr(function, kind.as_pointer()), given), I64)
 
-        return types.int64(types.int64, types.int64, types.int64), generate
-
-    return transfer
-
-
-_read, _write = _system_call("pyrite_read"), _system_call("pyrite_write")
+    return types.int64(types.int64, types.int64, types.int64, types.int64), generate
 
 
 def _float_pair(name: str) -> Any:
@@ -214,7 +227,7 @@ overload(_math.power_of_two)(lambda n: lambda n: _power_of_two(n))
 
 def register(function: Callable[..., Any], fastmath: frozenset[str]) -> None:
     """Let compiled code call a plain function."""
-    register_jitable(error_model="numpy", fastmath=set(fastmath))(function)
+    register_jitable(error_model="numpy", fastmath=set(fastmath), **INNER)(function)
 
 
 # --- the parallel region --------------------------------------------------------------------
@@ -222,11 +235,7 @@ def register(function: Callable[..., Any], fastmath: frozenset[str]) -> None:
 
 @intrinsic
 def fork(typing: Any, function: Any, args: Any, n: Any, chunk: Any, pool: Any) -> Any:
-    """Run `function(*args, lo, hi)` over [0, n) in chunks, on the threads of `pool` (0: here).
-
-    The region's record (next index, n, chunk, arguments) lies on the caller's stack. Whoever runs
-    the region, one thread or many, takes chunks by an atomic addition until none is left.
-    """
+    """Run `function(*args, lo, hi)` over [0, n) in chunks, on the threads of `pool` (0: here)."""
     inner = types.void(*args, n, n)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -235,36 +244,46 @@ def fork(typing: Any, function: Any, args: Any, n: Any, chunk: Any, pool: Any) -
         compiled = context.compile_subroutine(
             builder, function.dispatcher.py_func, inner, flags=flags
         )
-        record = ir.LiteralStructType([I64, I64, I64, context.get_value_type(args)])
-        spot = cgutils.alloca_once(builder, record)
-        for i, value in enumerate([I64(0), n, chunk, packed]):
-            builder.store(value, cgutils.gep_inbounds(builder, spot, 0, i))
-        region = _region(context, builder.module, compiled, inner, record, len(args))
-        data = builder.bitcast(spot, POINTER)
-        with builder.if_else(cgutils.is_null(builder, pool)) as (alone, together):
-            with alone:
-                builder.call(region, [data])
-            with together:
-                kind = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
-                launch = cgutils.get_or_insert_function(builder.module, kind, "pyrite_launch")
-                words = [builder.ptrtoint(p, I64) for p in (region, data)]
-                builder.call(launch, [pool, *words])
+        given = cgutils.unpack_tuple(builder, packed, len(args))
+        run_region(context, builder, compiled.fndesc, inner, given, n, chunk, pool)
         return context.get_dummy_value()
 
     return types.void(function, args, n, n, types.int64), generate
 
 
-def _region(
-    context: Any, module: Any, compiled: Any, signature: Any, record: Any, count: int
-) -> Any:
+def run_region(
+    context: Any, builder: Any, loop: Any, signature: Any, args: list[Any], n: Any, chunk: Any,
+    pool: Any,
+) -> None:  # fmt: skip
+    """Generate the run of `loop(*args, lo, hi)` over [0, n), `loop` being what Numba describes.
+
+    The region's record (next index, n, chunk, arguments) lies on the caller's stack. Whoever runs
+    the region, one thread or many, takes chunks by an atomic addition until none is left.
+    """
+    fields = [I64(0), n, chunk, *args]
+    record = ir.LiteralStructType([f.type for f in fields])
+    spot = cgutils.alloca_once(builder, record)
+    for i, value in enumerate(fields):
+        builder.store(value, cgutils.gep_inbounds(builder, spot, 0, i))
+    region = _region(context, builder.module, loop, signature, record)
+    data = builder.bitcast(spot, POINTER)
+    with builder.if_else(cgutils.is_null(builder, pool)) as (alone, together):
+        with alone:
+            builder.call(region, [data])
+        with together:
+            word = builder.inttoptr(builder.add(pool, I64(LAUNCH)), I64.as_pointer())
+            function = builder.inttoptr(builder.load(word), C_FUNCTION.as_pointer())
+            builder.call(function, [pool, *(builder.ptrtoint(p, I64) for p in (region, data))])
+
+
+def _region(context: Any, module: Any, loop: Any, signature: Any, record: Any) -> Any:
     """The C function of one parallel region: take chunks and run the loop until none is left."""
     region = ir.Function(module, REGION, module.get_unique_name("region"))
     region.linkage = "internal"
     builder = ir.IRBuilder(region.append_basic_block())
     spot = builder.bitcast(region.args[0], record.as_pointer())
-    field = [cgutils.gep_inbounds(builder, spot, 0, i) for i in range(4)]
-    n, chunk, packed = (builder.load(f) for f in field[1:])
-    args = cgutils.unpack_tuple(builder, packed, count)
+    field = [cgutils.gep_inbounds(builder, spot, 0, i) for i in range(len(record.elements))]
+    n, chunk, *args = (builder.load(f) for f in field[1:])
     take, work, done = (region.append_basic_block() for _ in range(3))
     builder.branch(take)
     builder.position_at_end(take)
@@ -273,7 +292,7 @@ def _region(
     builder.position_at_end(work)
     hi = builder.add(lo, chunk)
     hi = builder.select(builder.icmp_signed("<", hi, n), hi, n)
-    context.call_internal_no_propagate(builder, compiled.fndesc, signature, [*args, lo, hi])
+    context.call_internal_no_propagate(builder, loop, signature, [*args, lo, hi])
     builder.branch(take)
     builder.position_at_end(done)
     builder.ret_void()
@@ -282,19 +301,13 @@ def _region(
 
 # --- the threads' side of the pool ----------------------------------------------------------
 
-# Words of the pool's shared record, each on a cache line of its own (addresses in bytes).
-# WORD: generation << 16 | threads that entered << 1 | open. A thread may enter a region only by
-# a compare-and-swap of this word while it is open; the launching thread closes it, then waits for
-# those who entered. So a thread that wakes late touches nothing, and nobody waits for it.
-WORD, DONE, SLEEPERS, JOB, LIMIT, SPINS, READ_END, WRITE_END, BYTES = range(0, 9 * 64, 64)
 
-
-@njit(nogil=True)
+@njit(**INNER)
 def _is_new(word: int, seen: int) -> bool:
     return (word & 1) == 1 and (word >> 16) != seen
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _withdraw(pool: int) -> bool:
     """Take one entry off the sleepers' count; False where the waker already took it."""
     n = load(pool + SLEEPERS)
@@ -305,22 +318,22 @@ def _withdraw(pool: int) -> bool:
     return False
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _wait(pool: int, seen: int) -> int:
     """Spin, then sleep on the pipe, until there is a region newer than `seen`."""
     while True:
-        for _ in range(load(pool + SPINS)):
+        for _ in range(load(pool + PAUSES)):
             word = load(pool + WORD)
             if _is_new(word, seen):
                 return word
             pause()
         add(pool + SLEEPERS, 1)
         asleep = not _is_new(load(pool + WORD), seen) or not _withdraw(pool)
-        if asleep and _read(load(pool + READ_END), pool + BYTES, 1) != 1:
+        if asleep and _transfer(load(pool + READ), load(pool + READ_END), pool + BYTES, 1) != 1:
             return -1
 
 
-def worker(pool: int, index: int) -> None:
+def worker(pool: int, index: int, _: int) -> None:
     """The life of pool thread `index`; it returns when the pipe is closed."""
     seen = 0
     while True:
@@ -337,7 +350,10 @@ def worker(pool: int, index: int) -> None:
 
 
 def launch(pool: int, region: int, data: int) -> None:
-    """Open a region, run it, and wait for the threads that entered it."""
+    """Run a region on all threads that enter it; alone where the pool is taken."""
+    if not replace(pool + OWNER, 0, 1):
+        call_region(region, data)
+        return
     swap(pool + JOB, region)
     swap(pool + JOB + 8, data)
     swap(pool + DONE, 0)
@@ -345,8 +361,9 @@ def launch(pool: int, region: int, data: int) -> None:
     swap(pool + WORD, word)
     sleepers = swap(pool + SLEEPERS, 0)
     if sleepers > 0:
-        _write(load(pool + WRITE_END), pool + BYTES, sleepers)
+        _transfer(load(pool + WRITE), load(pool + WRITE_END), pool + BYTES, sleepers)
     call_region(region, data)
     entered = (keep_bits(pool + WORD, -2) & 0xFFFF) >> 1
     while load(pool + DONE) != entered:
         pause()
+    swap(pool + OWNER, 0)

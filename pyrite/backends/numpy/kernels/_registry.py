@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from .._pool import empty as empty
 from .._pool import like as like
-from ._jit import Loop, Unavailable
+from ._jit import Loop
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -23,15 +22,8 @@ def kernel(name: str, min_size: int = 0) -> Callable[[Function], Function]:
     """Register a kernel for op `name`; its first array must have `min_size` elements."""
 
     def register(function: Function) -> Function:
-        @wraps(function)
-        def guarded(*args: Any, **options: Any) -> Any:
-            try:
-                return function(*args, **options)
-            except Unavailable:
-                return NotImplemented
-
-        guarded.min_size = min_size  # type: ignore[attr-defined]
-        KERNELS[name] = guarded
+        function.min_size = min_size  # type: ignore[attr-defined]
+        KERNELS[name] = function
         return function
 
     return register

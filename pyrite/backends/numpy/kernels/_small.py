@@ -13,6 +13,7 @@ where the self-test fails, `bound` serves all calls.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from ...._files import atomic_write
-from ._jit import available, refuse_foreign, user_cache
+from ._cache import refuse_foreign, user_cache
+from ._jit import available
 
 Function = Callable[..., Any]
 
@@ -46,10 +48,14 @@ UPDATES = {"accumulate"}  # write into their first operand and return None
 
 def shortcut(name: str, bound: Function) -> Function:
     """`bound`, or a function before it that serves small operands of op `name`."""
-    if name not in FORMS or (make := _maker()) is None:
+    if name not in FORMS:
         return bound
-    function: Function = make(name, bound)
-    return function
+    with _lock:  # threads may bind their first ops at once
+        make = _maker()
+        return bound if make is None else make(name, bound)
+
+
+_lock = threading.RLock()
 
 
 @cache

@@ -21,6 +21,8 @@ import llvmlite
 import numpy as np
 from llvmlite import binding, ir
 
+from ._objects import DATA, FLAGS, NDIM, SHAPE, TYPE, Method, forever
+from ._objects import DTYPE as DESCR
 from ._small import FORMS, LIMIT, SCALED, UPDATES
 
 BOOL, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
@@ -28,24 +30,11 @@ POINTER = I8.as_pointer()
 CALL = ir.FunctionType(POINTER, [POINTER, POINTER.as_pointer(), I64, POINTER])
 KINDS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 
-# Where CPython and NumPy keep the fields of an object, a float and an array: bytes from its start.
-TYPE, VALUE = 8, 16
-DATA, NDIM, SHAPE, DESCR, FLAGS = 16, 24, 32, 56, 64
+VALUE = 16  # of a float; of arrays `_objects` says it
 DENSE, WRITEABLE = 0x101, 0x400  # C-contiguous and aligned; writeable
 NEW_FROM_DESCR = 94  # place of PyArray_NewFromDescr in NumPy's table of C functions
 FASTCALL_WITH_KEYWORDS = 0x82
 EXACT = 1 << 24  # integers up to here are float32 numbers
-
-
-class Method(ctypes.Structure):
-    """CPython's PyMethodDef."""
-
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]
 
 
 def _symbols() -> dict[str, int | None]:
@@ -74,7 +63,6 @@ def _machine() -> Any:
 
 
 MACHINE = _machine()
-_methods: list[Method] = []  # the functions refer to them
 
 
 def key() -> str:
@@ -112,7 +100,7 @@ def load(code: bytes) -> Callable[[str, Callable[..., Any]], Callable[..., Any]]
     """What makes the function of an op that falls back on another, from object code."""
     for name, address in _symbols().items():
         binding.add_symbol(name, address)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), MACHINE)
+    engine = forever(binding.create_mcjit_compiler(binding.parse_assembly(""), MACHINE))
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     new = ctypes.pythonapi.PyCFunction_NewEx
@@ -121,8 +109,8 @@ def load(code: bytes) -> Callable[[str, Callable[..., Any]], Callable[..., Any]]
 
     def make(name: str, bound: Callable[..., Any]) -> Callable[..., Any]:
         address = engine.get_function_address(f"pyrite_small_{name}")
-        _methods.append(Method(name.encode(), address, FASTCALL_WITH_KEYWORDS, None))
-        function: Callable[..., Any] = new(ctypes.addressof(_methods[-1]), bound, None)
+        method = forever(Method(name.encode(), address, FASTCALL_WITH_KEYWORDS, None))
+        function: Callable[..., Any] = new(ctypes.addressof(method), bound, None)
         return function
 
     return make
