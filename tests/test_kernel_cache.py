@@ -264,7 +264,7 @@ import numpy as np
 from pyrite.backends.numpy.kernels import KERNELS, _jit
 x = (np.arange(100_003) % 97 / np.float32(7)).astype("float32")
 def work():
-    if not KERNELS:
+    if "sum" not in KERNELS:
         return b"none"
     return KERNELS["exp"](x).tobytes() + KERNELS["sum"](x).tobytes()
 def digest():

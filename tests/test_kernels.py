@@ -287,6 +287,21 @@ def test_functions_are_accurate(name: str) -> None:
     assert ulps.max() <= bound + 1e-3
 
 
+@pytest.mark.parametrize("size", [1, 64, 65, 1023, 1024, 8192])
+def test_exp_is_accurate_at_every_size(size: int) -> None:
+    x = np.linspace(-20, 20, 2 * 8192).astype("float32")
+    true = np.exp(x.astype("float64"))
+    unit = np.spacing(true.astype("float32"))
+    for part in (slice(start, start + size) for start in range(0, x.size, size)):
+        (ours,) = served("exp", x[part])
+        assert (np.abs(ours - true[part]) <= 1.001 * unit[part]).all()
+    if size < 8192:  # strided memory, too
+        (ours,) = served("exp", x[: 2 * size : 2].reshape(-1, 1).T)
+        assert ours.shape == (1, size)
+        assert (np.abs(ours[0] - true[: 2 * size : 2]) <= unit[: 2 * size : 2]).all()
+    assert served("exp", x[0].reshape(()))[0].shape == ()
+
+
 SPECIAL = np.array(
     [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 89, -89, 200, -200], "float32"
 )

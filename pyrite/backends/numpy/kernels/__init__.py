@@ -1,8 +1,8 @@
 """Kernels of the NumPy backend: `KERNELS` maps an op's name to a function of raw arrays.
 
 A kernel has its op's signature without `xp`, and returns NotImplemented where the generic kernel
-serves better: small arrays, other dtypes, strided memory. All are loops compiled by Numba; without
-it there are none.
+serves better: small arrays, other dtypes, strided memory. All are loops compiled by Numba, and
+absent without it, but for small arrays in `exp`.
 """
 
 from __future__ import annotations
@@ -20,3 +20,4 @@ FAMILIES = (
 if _jit.available():
     for _family in FAMILIES:
         import_module(f".{_family}", __name__)
+import_module(".exponential", __name__)

@@ -15,6 +15,8 @@ BOTH = ("float32", "float64")
 
 # From how many elements a loop is faster than NumPy's ufuncs, the call included.
 LIGHT, MEDIUM, HEAVY = 32768, 8192, 2048
+# The same where NumPy has to go by way of float64.
+EXACT = 1024
 
 
 # --- arithmetic: the same roundings as NumPy's, hence no contraction --------------------------
@@ -325,9 +327,9 @@ def relu(input: Array) -> Any:
     return unary(relu_loop, MEDIUM, input)
 
 
-@kernel("exp", MEDIUM)
+@kernel("exp", EXACT)
 def exp(input: Array) -> Any:
-    return unary(exp_loop, MEDIUM, input)
+    return unary(exp_loop, EXACT, input)
 
 
 @kernel("log", MEDIUM)
