@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy._core import _multiarray_umath
+from numpy._core import umath
 
 from ._registry import F32, F64, KERNELS, Array
 
@@ -28,7 +28,7 @@ def c_ufunc(name: str) -> Any:
     try:
         library = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
         address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-        table = _interface(_multiarray_umath._UFUNC_API)
+        table = _interface(umath._UFUNC_API)
     except (AttributeError, OSError, TypeError, ValueError):
         return None
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
