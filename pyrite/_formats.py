@@ -90,31 +90,36 @@ def arranged(result: Any, operands: tuple[Any, ...], follow: bool) -> Any:
     given = [a for a in operands if getattr(a, "ndim", 0)] if follow else []
     if all(a.flags.c_contiguous for a in given):
         return result if result.flags.c_contiguous else result.copy("C")
-    order = _operand_order(given, result.shape)
+    return ordered(result, [broadcast_steps(a, result.shape) for a in given])
+
+
+def ordered(result: Any, steps: list[list[int]]) -> Any:
+    """A result in the order of memory that the strides of operands in its shape ask for."""
+    order = _order(steps, result.shape)
     moved = result.transpose(order)
     return result if moved.flags.c_contiguous else laid_out(result, order)
 
 
-def _operand_order(operands: list[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Dimensions, outermost first, by the strides of the operands; where they say nothing, as is.
+def _order(steps: list[list[int]], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Dimensions, outermost first, by strides of operands; where they say nothing, as is.
 
-    An insertion sort, since strides of 0 (broadcasting) make the comparison a partial order.
+    An insertion sort, since strides of 0 (broadcasting) make the comparison a partial order; what
+    is inserted stays where it is until the first dimension that has to lie outside of it.
     """
-    ndim = len(shape)
-    steps = [_broadcast_steps(a, shape) for a in operands]
-    order = list(range(ndim))[::-1]  # innermost first
-    for i in range(1, ndim):
-        for j in range(i, 0, -1):
-            inner, outer = order[j - 1], order[j]
-            swap = _compare(steps, shape, inner, outer)
+    order = list(range(len(shape)))[::-1]  # innermost first
+    for i in range(1, len(shape)):
+        at = i
+        for j in range(i - 1, -1, -1):
+            swap = _compare(steps, shape, order[j], order[at])
             if swap < 0:
                 break
             if swap > 0:
-                order[j - 1], order[j] = outer, inner
+                order[j], order[at] = order[at], order[j]
+                at = j
     return tuple(order[::-1])
 
 
-def _broadcast_steps(array: Any, shape: tuple[int, ...]) -> list[int]:
+def broadcast_steps(array: Any, shape: tuple[int, ...]) -> list[int]:
     """The strides of an operand in the result's shape, 0 where it is broadcast."""
     lead = len(shape) - array.ndim
     pairs = zip(array.shape, array.strides, shape[lead:], strict=True)

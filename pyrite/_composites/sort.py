@@ -7,6 +7,8 @@ from typing import Any
 
 from .._dtypes import int64
 from .._errors import wrap_dim
+from .._formats import arranged
+from .._storage import storage_of
 from .._tensor import F, Tensor
 from ..return_types import result_type
 from ._register import composite
@@ -28,7 +30,16 @@ def sort(
 
     Always stable, on every device.
     """
-    return pick(input, F.sort_indices(input, dim, descending), dim, True, SORT)
+    values, indices = pick(input, F.sort_indices(input, dim, descending), dim, True, SORT)
+    return SORT(_laid_as(input, values), _laid_as(input, indices))
+
+
+def _laid_as(input: Tensor, out: Tensor) -> Tensor:
+    """A fresh result in the input's order of memory."""
+    if input.storage is not None and type(out) is Tensor and not input.array.flags.c_contiguous:
+        out.array = arranged(out.array, (input.array,), True)
+        storage_of(out)
+    return out
 
 
 @composite(out=True)
@@ -36,13 +47,13 @@ def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
     """The indices that put `input` in order along `dim`."""
-    return F.sort_indices(input, dim, descending)
+    return _laid_as(input, F.sort_indices(input, dim, descending))
 
 
 @composite(out=True)
 def msort(input: Tensor) -> Tensor:
     """The elements in order along the first dimension."""
-    return F.gather(input, 0, F.sort_indices(input, 0))
+    return _laid_as(input, F.gather(input, 0, F.sort_indices(input, 0)))
 
 
 @composite(out=True)

@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from .._errors import wrap_dim
+from .._formats import broadcast_steps, ordered
 from .table import Array, Arrays, op
 
 Ints = tuple[int, ...]
@@ -58,11 +59,23 @@ def index(xp: Any, input: Array, indices: Arrays, dims: Ints, wrap: bool = True)
     """Elements at integer indices of `dims`; `wrap` allows negative ones."""
     key = _key(input, indices, dims, wrap, xp)
     try:
-        if len(indices) == 1:
-            return input.take(key[-1], dims[0])
-        return input[key]
+        out = input.take(key[-1], dims[0]) if len(indices) == 1 else input[key]
     except IndexError as error:
         raise _explained(input, indices, dims, error) from None
+    return out if out.ndim < 2 else _arranged(out, input, indices, dims)
+
+
+def _arranged(out: Any, input: Any, indices: Any, dims: Ints) -> Any:
+    """The result of indexing in torch's order of memory."""
+    if input.flags.c_contiguous and all([i.flags.c_contiguous for i in indices]):
+        return out if out.flags.c_contiguous else out.copy("C")
+    rest = [step for d, step in enumerate(input.strides) if d not in dims]
+    new, first = out.ndim - len(rest), dims[0] if dims[-1] - dims[0] < len(dims) else 0
+    steps = [[*rest[:first], *[0] * new, *rest[first:]]]
+    for i in indices:
+        inner = broadcast_steps(i, out.shape[first : first + new])
+        steps.append([*[0] * first, *inner, *[0] * (len(rest) - first)])
+    return ordered(out, steps)
 
 
 index.vjp(
