@@ -62,7 +62,7 @@ def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Cal
 
     functools.update_wrapper(method, function, assigned=("__doc__",))
     method.__name__ = method.__qualname__ = name + "_"
-    return method
+    return no_grad()(method) if name.startswith("logical_") else method  # torch tracks none
 
 
 def _needs_grad(value: Any) -> bool:

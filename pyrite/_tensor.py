@@ -11,6 +11,7 @@ from ._device import device
 from ._dtypes import dtype, from_numpy_dtype
 from ._errors import wrap_dim
 from ._formats import contiguous_format, layout, order_of, preserve_format, strided
+from ._ops.table import TABLE
 from ._storage import Reshaped, Storage, View, base_of, steps, storage_of
 
 if TYPE_CHECKING:
@@ -287,12 +288,17 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Cut this tensor off its history."""
-        if self.cut is not None and self.cut.origin != "no_grad":
+        if self.cut is not None:
             if type(self.cut) is not Reshaped:
                 raise RuntimeError("Can't detach views in-place. Use detach() instead.")
             was = self.cut.base
             was.node, was.index, was._requires_grad = None, 0, False
-        self.node, self.index, self._requires_grad = None, 0, False
+        if self.node is not None:
+            from .autograd.node import next_sequence
+
+            storage_of(self)
+            self.index = -next_sequence()  # earlier nodes that saved it refuse to run
+        self.node, self._requires_grad = None, False
         return self
 
     @property
@@ -478,6 +484,7 @@ def refresh(tensor: Tensor) -> None:
     if view is None or view.version == tensor.storage.version:  # type: ignore[union-attr]
         return
     from .autograd import modes
+    from .autograd.node import record
 
     base = base_of(view)
     if modes.state.mode & modes.PLAIN or not (base._requires_grad or tensor.node is not None):
@@ -486,11 +493,26 @@ def refresh(tensor: Tensor) -> None:
         raise refused_view(tensor, "and its base or another view of its base has been")
     current = base
     with modes.below(()):
+        if view.base.cut is not None and view.base.array.size == base.array.size:
+            current = _reshaped_back(view.base, base)
         for name, attrs in steps(view.chain):
             current = getattr(F, name)(current, *attrs)
-    tensor.node, tensor.index = current.node, current.index
-    tensor._requires_grad = current._requires_grad
+    if current._requires_grad:
+        tensor.node, tensor.index, tensor._requires_grad = current.node, current.index, True
+    elif tensor.node is not None:  # the base was detached: a history that leads nowhere
+        op = TABLE["clone"]
+        op.compile()
+        node = record(op, (None,), (), tensor.array.shape, tensor.array.dtype)
+        tensor.node, tensor.index = node, 0
     view.version = tensor.storage.version  # type: ignore[union-attr]
+
+
+def _reshaped_back(base: Tensor, was: Tensor) -> Tensor:
+    """A base whose own shape was changed in place, in the shape that its views know."""
+    refresh(base)
+    layouts = [tuple([s // t.array.dtype.itemsize for s in t.array.strides]) for t in (was, base)]
+    out: Tensor = F.as_strided(base, was.array.shape, layouts[0], 0, layouts[1])
+    return out
 
 
 def refused_view(tensor: Tensor, event: str) -> RuntimeError:

@@ -387,4 +387,89 @@ x1 = x0[0].exp()
 x2 = x0.exp()
 x3 = T.nn.functional.poisson_nll_loss(x0[0], T.tensor(0.953125, dtype=T.float32))
 """,
+    "cross entropy saves its input, which may be written all the same": """
+x0 = T.tensor([[1.0, 0.5, -2.0], [0.25, 1.5, 1.0]], dtype=T.float32, requires_grad=True)
+x1 = x0 * 2
+x2 = T.nn.functional.cross_entropy(x1, T.tensor([2, 0]))
+x1[0] *= x2
+x1.sum().backward(retain_graph=True)
+x3 = T.autograd.grad(x2, [x0], create_graph=True)[0]
+x4 = T.autograd.grad(x3.square().sum(), [x0])[0].clone()
+""",
+    "a view of what was detached in place keeps a history that leads nowhere": """
+x0 = T.tensor([-1.859375, -1.265625], dtype=T.float32, requires_grad=True)
+x1 = x0 + 1.6875
+x2 = x1[()]
+x1.detach_()
+x1.mul_(2)
+x3 = x2 + 1
+""",
+    "what is saved of a tensor after detach_ is not stale": """
+x0 = T.tensor([0.5, 1.25], dtype=T.float32, requires_grad=True)
+x1 = x0 * 2
+x2 = x1.sin().sum()
+x1.detach_()
+x1.requires_grad_()
+x3 = x1.sin()
+x3.sum().backward()
+""",
+    "views of the old shape pass through what the base has become": """
+x0 = T.tensor([-1.9375, 1.0], dtype=T.float32, requires_grad=True)
+x1 = T.hstack([x0, x0])
+x2 = x1.view((4, 1))
+x1.unsqueeze_(0)
+x3 = x2[1:-1]
+x4, x5 = [g.clone() for g in T.autograd.grad((x3 * -2.5).sum(), [x0, x1])]
+x2.mul_(3)
+x6, = T.autograd.grad(x1.square().sum(), [x0])
+""",
+    "strides of sorts, indices and casts": """
+x0 = T.tensor([[0.5, 2.0, 1.0], [2.25, -0.5, 0.25]], dtype=T.float32)
+x1 = x0.t().argsort(0)
+x2 = x1[1:]
+x3, x4 = x0.t().sort(1)
+x5, x6 = x3[1:], x4[1:]
+x7 = T.tensor([[[0.5, 2.0], [1.0, 4.0]], [[2.25, -0.5], [0.25, 3.0]]]).permute(2, 1, 0)
+x8 = x7[[0, 0, 1]]
+x9 = x8.detach()
+x10 = x7[:, T.tensor([0, 1]), [1, -1]]
+x11 = x10.detach()
+x12 = T.broadcast_to(x0[0], (2, -1)).to(T.bool)
+x13 = x12.flatten()
+""",
+    "a vector's product with matrices rounds once": """
+x0 = T.tensor([0.75, -2.4375, -1.8125, 0.1875, 0.171875, -1.453125, 2.46875], dtype=T.float32)
+x1 = T.softmax(T.outer(x0, x0), 0)
+x2 = x1[0] @ T.stack([x1, x1])
+""",
+    "logical writes are never recorded, 0-d values are filled in": """
+x0 = T.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=T.float32)
+x1, x2 = x0.unbind(0)
+x3 = T.tensor(1.5, dtype=T.float32, requires_grad=True)
+x1.logical_and_(x3)
+x4, x5 = T.tensor([[1, 0], [0, 1]]).unbind(0)
+x4[-1:] = x3 * 2
+""",
+    "no view may be detached in place": """
+x0 = T.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=T.float32)
+with T.no_grad(): x1, x2 = x0.unbind(0)
+x1.detach_()
+""",
+    "scatter_add kept its indices for the slope that needs none": """
+x0 = T.tensor([[1.5, 1.75], [2.5, -0.75]], dtype=T.float32, requires_grad=True)
+x1 = x0.scatter_add(0, T.tensor([[1], [1]]), T.tensor([[-1.5], [0.75]]))
+x2 = x1.masked_select(x1 > 0)
+x1.mean().backward()
+x2.sum().backward()
+""",
+    "the slope of the product of one number is a number": """
+x0 = T.tensor(-2.5, dtype=T.float32, requires_grad=True)
+x1 = x0.prod()
+(x0.sum() + x1.sum()).backward(create_graph=True)
+""",
+    "softplus of few numbers loses nothing": """
+x0 = T.tensor(-0.828125, dtype=T.float32)
+x1 = T.tensor(-0.390625, dtype=T.float32)
+x2 = T.nn.functional.binary_cross_entropy_with_logits(x0, x1)
+""",
 }

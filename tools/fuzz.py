@@ -134,6 +134,7 @@ REFUSALS = {
 SLIPS = {
     "on a bool tensor is not supported": "PyTorch's gradient of atan2 negates a bool operand",
     "doesn't match the broadcast shape": "PyTorch's gradient of clamp with wider limits",
+    "can't be cast to the desired output type": "PyTorch's gradient of addcdiv by integers",
 }
 
 

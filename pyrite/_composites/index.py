@@ -23,7 +23,7 @@ from ._register import composite
 from ._shapes import same_dtype
 from .scatter import ADDS, Call, scalar_like, write_at, written
 from .shape import broadcast_tensors, expand, reshape
-from .write import copy_, plain_slice
+from .write import copy_, fill_, plain_slice
 
 Advanced = list[tuple[int, Tensor]]
 WHOLE = slice(None)
@@ -108,7 +108,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     elif number is None:
         if value.storage is not None and value.storage is target.storage:
             value = _spread(value, target)
-        copy_(target, _unpadded(value, target.array.ndim))
+        value = _unpadded(value, target.array.ndim)
+        (copy_ if value.array.ndim else fill_)(target, value)
     else:
         overwrite(target, number)
 

@@ -67,7 +67,7 @@ def prod(
 ) -> Tensor:
     """The product over `dim` (all if None); integers and bool in int64 unless `dtype` is given."""
     if dim is None:
-        return _in_dtype(F.prod, F.reshape(input, (-1,)), dtype, 0)
+        return _in_dtype(F.prod, F.reshape(input, (-1,)) if input.ndim else input, dtype, 0)
     return _in_dtype(F.prod, input, dtype, dim, keepdim)
 
 

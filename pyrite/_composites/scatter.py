@@ -19,7 +19,8 @@ from .shape import reshape
 # An op that writes at indices, the tensor (or a view of all of it), and the other arguments.
 Call = tuple[str, Tensor, tuple[Any, ...]]
 # Ops with a twin that writes into the memory, for writes that are not recorded.
-_WRITES = {"index_put": "index_write", "index_put_add": "index_write", "scatter": "scatter_write"}
+_WRITES = {"index_put": "index_write", "index_put_add": "index_write", "scatter": "scatter_write",
+           "scatter_sum": "scatter_write"}  # fmt: skip
 ADDS = ("index_put", "index_put_add")  # the op that overwrites, the op that adds
 
 
@@ -204,13 +205,14 @@ def scatter(
     src = _cropped("scatter", src, index, input)
     if reduce == "multiply":
         return "scatter_fold", input, (dim, index, src, "prod", True)
-    return "scatter", input, (dim, index, src, reduce == "add")
+    adds = reduce == "add"
+    return "scatter_sum" if adds else "scatter", input, (dim, index, src, adds)
 
 
 @written()
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Call:
     """`src` added where `index` says: `out[index[i][j]][j] += src[i][j]` for `dim=0`."""
-    return "scatter", input, (dim, index, _cropped("scatter_add", src, index, input), True)
+    return "scatter_sum", input, (dim, index, _cropped("scatter_add", src, index, input), True)
 
 
 @composite("fmi", out=True)

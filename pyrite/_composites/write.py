@@ -122,6 +122,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} "
             "dimensions."
         )
+    check_writable(self, (value,), overlap=False)
     return copy_(self, value)
 
 

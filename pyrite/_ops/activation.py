@@ -88,6 +88,10 @@ elu.vjp(input=_elu_vjp)
 @op(kind="pointwise", dtypes="float", onnx="Softplus", public="")
 def softplus(xp: Any, input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """`log(1 + exp(beta * input)) / beta`, and `input` where `beta * input > threshold`."""
+    return fine(lambda x: _softplus(xp, x, beta, threshold), input)
+
+
+def _softplus(xp: Any, input: Any, beta: float, threshold: float) -> Any:
     scaled = input * beta
     soft = (xp.maximum(scaled, 0) + xp.log1p(xp.exp(-xp.absolute(scaled)))) / beta
     return xp.where(scaled > threshold, input, soft)

@@ -54,7 +54,8 @@ def _text(value: Any) -> str:
         return value.text
     if isinstance(value, tuple | list):
         inner = ", ".join(map(_text, value))
-        return f"({inner},)" if isinstance(value, tuple) else f"[{inner}]"
+        end = "," if value else ""
+        return f"({inner}{end})" if isinstance(value, tuple) else f"[{inner}]"
     if value is None or isinstance(value, bool | int | float | complex | str):
         return repr(value)
     raise Untraceable(repr(value))

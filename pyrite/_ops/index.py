@@ -67,7 +67,7 @@ def index(xp: Any, input: Array, indices: Arrays, dims: Ints, wrap: bool = True)
 
 def _arranged(out: Any, input: Any, indices: Any, dims: Ints) -> Any:
     """The result of indexing in torch's order of memory."""
-    if input.flags.c_contiguous and all([i.flags.c_contiguous for i in indices]):
+    if input.flags.c_contiguous and all(i.flags.c_contiguous for i in indices):
         return out if out.flags.c_contiguous else out.copy("C")
     rest = [step for d, step in enumerate(input.strides) if d not in dims]
     new, first = out.ndim - len(rest), dims[0] if dims[-1] - dims[0] < len(dims) else 0
@@ -253,17 +253,28 @@ gather_grad.vjp(g=lambda F, g, dim, index: F.gather(g, dim, index))
 def scatter(
     xp: Any, input: Array, dim: int, index: Array, src: Array, accumulate: bool = False
 ) -> Array:
-    """A copy with `src` (of the shape of `index`, or 0-d) written or added where `index` says."""
+    """A copy with `src` (of the shape of `index`, or 0-d) written where `index` says."""
     out = input.copy()
     scatter_write.generic(xp, out, dim, index, src, accumulate)
     return out
 
 
-def _scattered(F: Any, g: Any, dim: int, index: Any, accumulate: bool) -> Any:
-    return g if accumulate else F.scatter(g, dim, index, F.blank(g, ()))
+def _scattered(F: Any, g: Any, dim: int, index: Any) -> Any:
+    return F.scatter(g, dim, index, F.blank(g, ()))
 
 
 scatter.vjp(input=_scattered, src=lambda F, g, dim, index: F.gather(g, dim, index))
+
+
+@op(kind="move", public="")
+def scatter_sum(
+    xp: Any, input: Array, dim: int, index: Array, src: Array, accumulate: bool = True
+) -> Array:
+    """`scatter` that adds: the slope in `input` needs no indices, so none are kept for it."""
+    return scatter.generic(xp, input, dim, index, src, accumulate)
+
+
+scatter_sum.vjp(input=lambda g: g, src=lambda F, g, dim, index: F.gather(g, dim, index))
 
 
 _EXTREMES = {"amax": "maximum", "amin": "minimum", "prod": "multiply"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from .reduce import few
 from .table import Array, op, row
 
 
@@ -37,6 +38,9 @@ def matmul(xp: Any, input: Array, other: Array) -> Array:
     if other.ndim == 2 and input.ndim > 2:  # one large product in place of many small ones
         out = xp.matmul(_rows(xp, input), other)
         return xp.reshape(out, (*input.shape[:-1], other.shape[1]))
+    if 1 in (input.ndim, other.ndim) and few(input) and few(other) and input.dtype.kind == "f":
+        # Products with a vector round at every step in NumPy.
+        return xp.matmul(input.astype("float64"), other.astype("float64")).astype(input.dtype)
     return xp.matmul(input, other)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._dtypes import dtype
 from .._errors import dim_error, wrap_dim
-from .._formats import laid_out, order_of, preserve_format
+from .._formats import arranged, laid_out, order_of, preserve_format
 from .table import TABLE, Array, Arrays, op, row
 
 Ints = tuple[int, ...]
@@ -448,18 +448,24 @@ stack.vjp(tensors=lambda F, g, dim: F.unbind(g, dim))
 def clone(xp: Any, input: Array, *, memory_format: Any = None) -> Array:
     """A copy in memory of its own; dense strides are kept unless a format is given."""
     if memory_format is None or memory_format is preserve_format:
-        return input.copy("C" if input.flags.c_contiguous or 0 in input.strides else "K")
+        return _as_it_lies(input.copy("C" if input.flags.c_contiguous else "K"), input)
     return laid_out(input, order_of(memory_format, input.ndim))
 
 
 clone.vjp(input=lambda g: g)
 
 
+def _as_it_lies(out: Any, input: Any) -> Any:
+    """A copy in the input's order of memory, expanded dimensions included."""
+    return arranged(out, (input,), True) if 0 in input.strides else out
+
+
 @op(kind="move", public="")
 def cast(xp: Any, input: Array, dtype: dtype) -> Array:
     """Another dtype (a copy); the gradient comes back in the input's."""
     kind = dtype.numpy
-    return (input.real if input.dtype.kind == "c" != kind.kind else input).astype(kind)
+    out = (input.real if input.dtype.kind == "c" != kind.kind else input).astype(kind)
+    return _as_it_lies(out, input)
 
 
 cast.vjp(input=lambda g: g)

@@ -510,7 +510,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("argmax", "argmin"), _flat_choice),
     **dict.fromkeys(("convolution", "conv_grad_input", "conv_grad_weight"), _conv),
     **dict.fromkeys(("index", "index_grad", "index_put", "index_put_add", "index_write"), _indexed),
-    **dict.fromkeys(("scatter", "scatter_write"), _scattered),
+    **dict.fromkeys(("scatter", "scatter_sum", "scatter_write"), _scattered),
     **dict.fromkeys(("batch_norm_train", "batch_norm_grad"), _channels),
     **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool2d_grad",
                      "im2col", "col2im"), _images),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from .._ops.formula import HELPERS, visible_names
 from .._ops.table import TABLE
-from .._storage import Storage
+from .._storage import Storage, storage_of
 from .._tensor import refresh
 
 if TYPE_CHECKING:
@@ -248,11 +248,45 @@ class Packed:
         return out
 
 
+# What may be written before it is read again: see `Lent`.
+LENT: WeakSet[Lent] = WeakSet()
+
+
+class Lent(Packed):
+    """A saved input that torch does not save: a write in place leaves a copy of it here."""
+
+    __slots__ = ("__weakref__", "memory")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.edge, self.index = edge_of(tensor), None
+        self.kept: Any = tensor.array
+        self.memory: Storage | None = storage_of(tensor)
+        LENT.add(self)
+
+    @property
+    def array(self) -> Any:
+        return self.kept
+
+
+def keep_lent(targets: Iterable[Tensor | None]) -> None:
+    """Copy what nodes have borrowed of the memory that is going to be written."""
+    written = {id(t.storage) for t in targets if t is not None}
+    for lent in list(LENT):
+        if id(lent.memory) in written:
+            lent.kept, lent.memory = lent.kept.copy(), None
+
+
 def _input(entry: Any, node: Node) -> Any:
     tensor, version = entry if type(entry) is tuple else (entry, 0)
     storage = tensor.storage
     if storage is not None and storage.version != version:
         raise _stale(node, "an input", version, storage, tensor.array)
+    if node.seq < -tensor.index:
+        raise RuntimeError(
+            f"Trying to use a saved tensor (an input of {node.name()}) that has been detached "
+            "in-place, i.e. with .detach_(). This is not supported, please use out-of-place "
+            "`.detach()` instead"
+        )
     return tensor
 
 
@@ -269,7 +303,7 @@ def unpack_tensor(entry: Any, node: Node) -> Any:
     """A saved input as a Tensor, with its history."""
     if entry is None or type(entry) in _NUMBERS:
         return entry
-    return entry.tensor(node) if type(entry) is Packed else _input(entry, node)
+    return entry.tensor(node) if isinstance(entry, Packed) else _input(entry, node)
 
 
 def unpack_output_array(entry: Any, node: Node, index: int) -> Any:

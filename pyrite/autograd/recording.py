@@ -24,10 +24,12 @@ from .._tensor import F, Parameter, Tensor, refresh
 from ..return_types import result_type
 from . import levels, modes
 from .modes import state
-from .node import Node, edge_of, next_sequence, record
+from .node import LENT, Lent, Node, edge_of, keep_lent, next_sequence, record
 
 HELPERS["Tensor"] = Tensor
 NUMBERS = frozenset((int, float, bool, complex))
+# Inputs that an op saves where torch saves a result of its own.
+LENDS = {"cross_entropy_index": ("input",)}
 ERRORS = (ValueError, IndexError, TypeError, MemoryError, OverflowError, AttributeError)
 
 
@@ -121,7 +123,7 @@ class _Caller:
             "next_sequence": next_sequence, "Storage": Storage, "sequence": _sequence,
             "storage_of": storage_of, "wrap": wrap, "edge_of": edge_of,
             "views": views, "View": View, "new_view": View.__new__, "entry": entry,
-            "arranged": arranged,
+            "arranged": arranged, "Lent": Lent, "LENT": LENT, "keep_lent": keep_lent,
         }  # fmt: skip
         if len(self.visible) > 1:
             scope["Result"] = result_type(op.name, *self.visible)
@@ -157,6 +159,11 @@ class _Caller:
         lines.append(f"    if {test}: return {self.fallback}")
         for p in op.arrays:
             lines += self.operand(p)
+        if op.kind == "update":
+            roles = {p.name: p.role for p in op.arrays}
+            targets = [f"*({o.name} or ())" if roles[o.name] == "arrays" else o.name
+                       for o in op.outputs]  # fmt: skip
+            lines.append(f"    if LENT: keep_lent(({', '.join(targets)},))")
         lines += self.run()
         lines += {
             "update": self.updated, "view": self.viewed,
@@ -287,6 +294,8 @@ class _Caller:
         roles = {p.name: p.role for p in self.op.params}
         role = roles.get(name)
         needed = " or ".join(f"r_{u}" for u in sorted(users))
+        if role == "array" and name in LENDS.get(self.op.name, ()):
+            return f"(Lent({name}) if {needed} else None)"
         if role == "array":
             value = f"({name} if w_{name} is None else ({name}, w_{name}.version))"
             return f"({value} if {needed} else None)"
