@@ -230,7 +230,8 @@ def test_strict_backend_gives_the_same(name: str, sample: Sample) -> None:
     strict = _leaves(getattr(F, name)(*args, **kwargs))
     for a, b in zip(results, strict, strict=True):
         assert b.device.type == "strict"
-        np.testing.assert_allclose(_host(b), _host(a), rtol=1e-12, atol=1e-13)
+        rtol = 3e-7 if a.dtype is pyrite.float32 else 1e-12  # of integers
+        np.testing.assert_allclose(_host(b), _host(a), rtol=rtol, atol=1e-13)
     if not any(r.requires_grad for r in results):
         return
     ours = _gradients(results, wanted, name, False)

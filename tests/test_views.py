@@ -577,6 +577,13 @@ def _detached_view(T, leaf, y):
 
 
 @refused
+def _saved_and_detached(T, leaf, y):
+    z = y.sin().sum()
+    y.detach_()
+    z.backward()
+
+
+@refused
 def _resized_with_gradient(T, leaf, y):
     y.resize_(2)
 

@@ -19,8 +19,10 @@ from .shape import reshape
 # An op that writes at indices, the tensor (or a view of all of it), and the other arguments.
 Call = tuple[str, Tensor, tuple[Any, ...]]
 # Ops with a twin that writes into the memory, for writes that are not recorded.
-_WRITES = {"index_put": "index_write", "index_put_add": "index_write", "scatter": "scatter_write",
-           "scatter_sum": "scatter_write"}  # fmt: skip
+_WRITES = {
+    "index_put": "index_write", "index_put_add": "index_write",
+    "scatter": "scatter_write", "scatter_sum": "scatter_write",
+}  # fmt: skip
 ADDS = ("index_put", "index_put_add")  # the op that overwrites, the op that adds
 
 
@@ -232,12 +234,12 @@ def scatter_reduce(
         return F.scatter_fold(input, dim, index, src, reduce, include_self)
     zero, one = scalar_like(input, 0), scalar_like(input, 1)
     start = input if include_self else F.scatter(input, dim, index, zero)
-    out = F.scatter(start, dim, index, src, True)
+    out = F.scatter_sum(start, dim, index, src)
     if reduce == "sum":
         return out
     ones = F.ones_like(input)
     ones = ones if include_self else F.scatter(ones, dim, index, zero)
-    count = F.scatter(ones, dim, index, one, True)
+    count = F.scatter_sum(ones, dim, index, one)
     return (F.div if input.dtype.category >= FLOAT else F.floor_divide)(out, count)
 
 

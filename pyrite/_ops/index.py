@@ -316,7 +316,7 @@ def _extreme_grads(
         kept = F.scatter(kept, dim, index, F.blank(kept, ()))
     chosen = F.eq(src, F.gather(out, dim, index))
     kept, chosen = F.mul(F.ones_like(out), kept), F.mul(F.ones_like(src), chosen)
-    share = F.div(g, F.scatter(kept, dim, index, chosen, True))
+    share = F.div(g, F.scatter_sum(kept, dim, index, chosen))
     return F.mul(share, kept), F.mul(F.gather(share, dim, index), chosen)
 
 
@@ -331,7 +331,7 @@ def _prod_grads(
     zero, none = F.eq(src, 0), F.eq(input, 0)
     own = F.where(none, F.ones_like(input), input)
     to_self = F.div(F.mul(g, product(own, src)), own)
-    count = F.scatter(F.zeros_like(out), dim, index, F.mul(F.ones_like(src), zero), True)
+    count = F.scatter_sum(F.zeros_like(out), dim, index, F.mul(F.ones_like(src), zero))
     single = F.mul(zero, F.eq(F.gather(count, dim, index), 1))
     others = F.mul(g, product(input, F.where(single, F.ones_like(src), src)))
     usual = F.div(F.gather(F.mul(g, out), dim, index), F.where(zero, F.ones_like(src), src))

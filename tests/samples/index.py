@@ -52,9 +52,12 @@ def _gather_grad(g: Any, dim: int, index: Any, size: Any) -> Any:
     return g.new_zeros(size).scatter_add(dim, index, g)
 
 
-def _scatter(x: Any, dim: int, index: Any, src: Any, accumulate: bool = False) -> Any:
-    src = src.expand(index.shape)
-    return x.scatter_add(dim, index, src) if accumulate else x.scatter(dim, index, src)
+def _scatter(x: Any, dim: int, index: Any, src: Any) -> Any:
+    return x.scatter(dim, index, src.expand(index.shape))
+
+
+def _scatter_sum(x: Any, dim: int, index: Any, src: Any) -> Any:
+    return x.scatter_add(dim, index, src)
 
 
 def _fold(x: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool) -> Any:
@@ -106,8 +109,11 @@ samples(
         S(X, 0, I([0, 1, 2, 0]), A((1, 4)), torch=_scatter),
         S(T, 1, I([3, 0], [1, 2]), A((2, 2)), torch=_scatter),
         S(X, 0, I([0, 1, 2, 0]), A(()), torch=_scatter),
-        S(X, 0, ROWS, A((2, 4)), True, torch=_scatter),
-        S(A((3,), kind="int"), 0, I(1, 1), A((2,), kind="int"), True, torch=_scatter),
+    ],
+    scatter_sum=[
+        S(X, 0, ROWS, A((2, 4)), torch=_scatter_sum),
+        S(T, 1, I([3, 3], [1, 2]), A((2, 2)), torch=_scatter_sum),
+        S(A((3,), kind="int"), 0, I(1, 1), A((2,), kind="int"), torch=_scatter_sum),
     ],
     scatter_fold=[
         S(X, 0, SAME, A((2, 4)), reduce, include_self, torch=_fold)
