@@ -84,19 +84,19 @@ def rmsprop_loop(
 
 
 def update(loops: tuple[Loop, Loop], lists: Sequence[Any], *numbers: Any) -> Any:
-    """Run a loop on each tuple of corresponding arrays; all of one type and C-contiguous."""
+    """Run a loop on each tuple of corresponding arrays; all of one type, dense, writeable."""
     if not lists[0]:
         return None
     kind = lists[0][0].dtype
     run = of_kind(loops, lists[0][0])
     for arrays in lists:
-        if any(a.dtype is not kind or not a.flags.c_contiguous for a in arrays):
+        if any(a.dtype is not kind or not a.flags.carray for a in arrays):
             return NotImplemented
     if run is None:
         return NotImplemented
     for arrays in zip(*lists):
         n = arrays[0].size
-        run(n, part(n), *[a.reshape(-1) for a in arrays], *numbers)
+        run(n, part(n), *arrays, *numbers)
     return None
 
 
