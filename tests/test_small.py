@@ -175,7 +175,7 @@ def test_the_code_is_kept_and_a_foreign_folder_is_not_used(tmp_path: Path) -> No
             check=True,
         )
         assert done.stdout.startswith("[2.0, 2.0, 2.0]")
-        seen.append(sorted(p.name for p in folder.glob("small-*.o")))
+        seen.append(sorted(p.name for p in folder.rglob("small.o")))
     assert len(seen[0]) == 1
     assert seen[0] == seen[1]
     assert os.name != "posix" or not seen[2]

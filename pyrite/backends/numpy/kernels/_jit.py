@@ -231,6 +231,15 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _after_fork() -> None:
+    """A forked child has a lock of its own: another thread of the parent may have held it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 # --- compiling ------------------------------------------------------------------------------
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}

@@ -15,14 +15,15 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...._files import atomic_write
-from ._cache import refuse_foreign, user_cache
+from . import _objects
+from ._cache import cache_folder
 from ._jit import available
 
 Function = Callable[..., Any]
@@ -79,17 +80,15 @@ def _maker() -> Callable[[str, Function], Function] | None:
 
 def _kept(code: ModuleType) -> bytes:
     """The object code from the user's cache, compiled and put there if it is not."""
-    try:
-        folder = user_cache()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        refuse_foreign(folder)
-        path = folder / f"small-{code.key()}.o"
-        if not path.exists():
-            with atomic_write(path) as file:
-                file.write(code.compiled())
-        return path.read_bytes()
-    except (OSError, RuntimeError):  # no home, no room, not ours: kept for this process alone
+    folder = cache_folder()
+    if folder is None:
         return bytes(code.compiled())
+    path = folder / "small.o"
+    if (kept := _objects.read(path)) is None:
+        kept = bytes(code.compiled())
+        with suppress(OSError):  # no room, or a folder that can only be read
+            _objects.write(path, kept)
+    return kept
 
 
 def _agrees(mul: Function) -> bool:

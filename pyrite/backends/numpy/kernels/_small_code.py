@@ -8,16 +8,12 @@ a test fails it calls `bound` with the same arguments.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numpy as np
 from llvmlite import binding, ir
 
@@ -63,16 +59,6 @@ def _machine() -> Any:
 
 
 MACHINE = _machine()
-
-
-def key() -> str:
-    """A hash of all that the machine code depends on."""
-    parts = [llvmlite.__version__, np.__version__, sys.version, MACHINE.triple]
-    parts += [binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
-    digest = hashlib.sha256(repr(parts).encode())
-    for path in (Path(__file__), Path(__file__).with_name("_small.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def compiled() -> bytes:
