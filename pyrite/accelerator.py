@@ -9,7 +9,6 @@ from . import backends, cuda
 from ._device import device
 from .cuda import (
     device_count,
-    empty_cache,
     is_available,
     memory_allocated,
     memory_reserved,
@@ -26,6 +25,12 @@ __all__ = [
 def current_accelerator(check_available: bool = False) -> device | None:
     """The kind of accelerator as a device without index; None where there is none."""
     return device("cuda") if backends.available("cuda") else None
+
+
+def empty_cache() -> None:
+    """Give unused pooled memory back: the GPU's, and that of the CPU's storage pool."""
+    cuda.empty_cache()
+    backends.get("cpu").empty_cache()
 
 
 def current_device_index() -> int:
