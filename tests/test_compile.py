@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 import pyrite
-from pyrite import Tensor, nn, optim
+from pyrite import Tensor, backends, nn, optim
+from pyrite.compiler._fusion import Fused
 
 F = nn.functional
 SCALE = 2.0
+NAN, INFINITY = float("nan"), float("inf")
+HAS_KERNELS = int(backends.get("cpu").fusion() is not None)
 
 
 class Block(nn.Module):
@@ -488,6 +491,74 @@ def test_stances_and_backends() -> None:
     with pyrite.compiler.set_stance("eager_on_recompile"):
         run(pyrite.ones(2))
     assert run.count == 1
+
+
+def _gated(x: Tensor, row: Tensor, column: Tensor, one: Tensor) -> Any:
+    y = (x * row + column).exp() * 0.5 - one
+    z = pyrite.where(y > 1, y, x.tanh())
+    return z.clamp(-1, 2), F.gelu(z.sigmoid() * y), y > 0
+
+
+def _chain(x: Tensor, *rest: Tensor) -> Any:
+    for other in rest:
+        x = F.silu(x) * other.mean() + x.abs().sqrt() / 3 - x**2
+    return (x, F.leaky_relu(x).neg(), F.relu(x - 1))
+
+
+CHAINS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
+    "broadcast": (_gated, [(64, 96), (96,), (64, 1), ()]),
+    "leading": (_gated, [(4, 16, 96), (1, 16, 96), (4, 1, 1), (1,)]),
+    "long": (_chain, [(3, 1000), (3, 1000), (5,)]),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_are_fused(name: str) -> None:
+    """One kernel gives what its ops give, but for the last bits of exp and its kin."""
+    function, shapes = CHAINS[name]
+    run = pyrite.compile(function, fullgraph=True)
+    pyrite.manual_seed(0)
+    for step in range(3):
+        args = [pyrite.randn(shape, requires_grad=step > 0) for shape in shapes]
+        if step == 2:
+            args[0].data.view(-1)[:4] = pyrite.tensor([NAN, INFINITY, -INFINITY, -0.0])
+        results = []
+        for call in (function, run):
+            outs = call(*args)
+            seen = [o.detach() for o in outs]
+            if step:
+                loss = sum((o * (i + 1)).sum() for i, o in enumerate(outs) if o.requires_grad)
+                seen += pyrite.autograd.grad(loss, args[: 2 if step == 1 else 1])
+            results.append(seen)
+        for a, b in zip(*results, strict=True):
+            pyrite.testing.assert_close(a, b, rtol=2e-6, atol=2e-6, equal_nan=True)
+    (plan, *_), *_ = run.plans.values()
+    fused = [c for c in plan.source.forward if isinstance(c, Fused)]
+    assert len(fused) == HAS_KERNELS
+
+
+def test_sums_of_products_are_collected() -> None:
+    """The weight of a cell that runs step by step gets its gradient from one product."""
+    pyrite.manual_seed(0)
+    cell, x = nn.GRUCell(3, 4), pyrite.randn(6, 2, 3)
+
+    def unrolled(x: Tensor) -> Tensor:
+        h = x.new_zeros(2, 4)
+        for part in x.unbind():
+            h = cell(part, h)
+        return h
+
+    run, grads = pyrite.compile(unrolled, fullgraph=True), []
+    for call in (unrolled, run, run):
+        cell.zero_grad()
+        call(x).sum().backward()
+        grads.append([p.grad for p in cell.parameters()])
+    for other in grads[1:]:
+        for a, b in zip(grads[0], other, strict=True):
+            pyrite.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+    ((plan,),) = run.plans.values()
+    names = [c.op.name for c in plan.source.backward if not isinstance(c, Fused)]
+    assert names.count("linear_grad_weight") == 2
 
 
 def test_threads() -> None:

@@ -89,3 +89,7 @@ class Backend(ABC):
     def shortcut(self, name: str, bound: Callable[..., Any]) -> Callable[..., Any]:
         """`bound`, the function of op `name`, or a quicker one before it for calls it can serve."""
         return bound
+
+    def fusion(self) -> Any:
+        """What makes one kernel of several pointwise ops (`expression`, `fuse`); None: nothing."""
+        return None

@@ -6,11 +6,15 @@ place, and those that the caller can reach afterwards, stay exactly as they are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 from .._graph import Call, Value, leaves_of, shown, targets_of
 from .._storage import root_array
+from ._fusion import Fusion
+from ._sums import Collector
 
 # Values whose identity is a fact of the call: two empty buffers are not one.
 _DISTINCT = frozenset(("empty", "empty_strided"))
@@ -23,15 +27,18 @@ class Steps:
         calls: in order.
         wanted: values that leave the plan (results, gradients); others may go.
         outside: names of values that come from outside.
+        later: ids of the calls of the backward pass.
     """
 
     def __init__(
-        self, calls: list[Call], wanted: Iterable[Value], arrays: dict[str, Any], outside: set[str]
-    ) -> None:
-        self.calls, self.outside = calls, outside
+        self, calls: list[Call], wanted: Iterable[Value], arrays: dict[str, Any], outside: set[str],
+        later: set[int],
+    ) -> None:  # fmt: skip
+        self.calls, self.outside, self.later = calls, outside, later
         self.wanted = {v.name: v for v in wanted}
         self.roots = {name: id(root_array(a)) for name, a in arrays.items()}
         self.whole = {n for n, a in arrays.items() if _whole(a)}
+        self.dense = {n for n, a in arrays.items() if a.flags.c_contiguous}
         self.written = {self.roots[t.name] for c in calls if c.op.kind == "update"
                         for t in targets_of(c)}  # fmt: skip
         self.renamed: dict[str, Value] = {}
@@ -40,6 +47,7 @@ class Steps:
         """All passes, in the order in which they help each other."""
         self.merge()
         self.drop()
+        self.collect()
         self.adopt()
 
     def rename(self, nest: Any) -> Any:
@@ -93,6 +101,21 @@ class Steps:
                 return False
         return True
 
+    def collect(self) -> None:
+        """Sums of products become one product."""
+        fixed = {*self.wanted, *[n for n, root in self.roots.items() if root in self.written]}
+        self.calls = Collector(self.calls, fixed, self.later).run()
+        for call in self.calls:
+            for out in call.outputs:
+                if out is None:
+                    continue
+                if out.name not in self.roots:
+                    self.whole.add(out.name)
+                    self.dense.add(out.name)
+                    self.roots[out.name] = id(out)
+                elif call.op.name == "reshape" and call.args[0].name[:2] == "vs":
+                    self.roots[out.name] = self.roots[call.args[0].name]
+
     def adopt(self) -> None:
         """Give away the memory of a value in place of copying it, if that is its only use left."""
         kept_roots = {self.roots[n] for n in self.outside} | self.written
@@ -114,6 +137,22 @@ class Steps:
                     continue
             kept.append(call)
         self.calls = kept
+
+    def fusion(self) -> Fusion:
+        """What fuses the calls."""
+        uses = Counter(v.name for c in self.calls for v in leaves_of(c.args, Value))
+        uses.update(self.rename(v).name for v in self.wanted.values())
+        wide: dict[str, Value] = {}
+        for call in self.calls:
+            if call.op.name in ("expand", "reshape", "view") and prod(call.args[0].shape) == 1:
+                source = call.args[0]
+                wide[call.outputs[0].name] = wide.get(source.name, source)  # type: ignore[union-attr]
+        return Fusion(uses, self.dense, wide)
+
+    def free(self, names: set[str], held: set[str]) -> list[str]:
+        """Those of the names whose memory nothing in `held` shares."""
+        roots = {self.roots[n] for n in held if n in self.roots}
+        return sorted(n for n in names & self.whole - held if self.roots[n] not in roots)
 
 
 def _whole(array: Any) -> bool:

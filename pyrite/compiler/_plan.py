@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._codegen import define
+from .._formats import arranged, contiguous_format
 from .._graph import Call, Gradient, Guard, Host, Source, Value, leaves_of, targets_of
 from .._storage import storage_of
 from .._symbols import SCOPE
@@ -23,6 +24,7 @@ from ..autograd.node import (
 )
 from ..autograd.recording import SPACES, entry
 from ..backends._bind import QUIET, quiet, restore
+from ._fusion import Fused
 from ._passes import Steps
 from ._trace import Observed, Unsupported
 
@@ -65,7 +67,7 @@ class CompiledOp:
         """Gradients as raw arrays, one per edge."""
         if node.saved is None:
             freed(node)
-        given = g if type(g) is list else [g]
+        given = [None if a is None else _dense(a) for a in (g if type(g) is list else [g])]
         if any(a is None for a in given):
             given = _materialized(node, given)
         token = quiet(QUIET)
@@ -104,6 +106,13 @@ class RefusedOp:
     backward_tensor = backward_array
 
 
+def _dense(array: Any) -> Any:
+    """The array in the order of its elements: what kernels of a plan were made for."""
+    if array.flags.c_contiguous:
+        return array
+    return SPACES[type(array)].clone(array, contiguous_format)
+
+
 def _materialized(node: Node, grads: list[Any]) -> list[Any]:
     """Zeros in place of the cotangents of outputs that nobody used."""
     model = next(a for a in grads if a is not None)
@@ -132,7 +141,8 @@ class _Writer(Source):
             **SCOPE, "Tensor": Tensor, "Missed": Missed, "quiet": quiet, "restore": restore,
             "QUIET": QUIET, "DECLINED": _DECLINED, "rebind": self.rebind, "edge_of": edge_of,
             "record": record, "entry": entry, "save_output": save_output,
-            "storage_of": storage_of, "same": self.trace.world.same,
+            "storage_of": storage_of, "dense": _dense, "arranged": arranged,
+            "same": self.trace.world.same,
         }  # fmt: skip
         self.constants = {v.name: v for v in self.trace.constants}
         self.leaves = [(t, before) for t, before in seen.before.values()]
@@ -180,13 +190,16 @@ class _Writer(Source):
         news = [v for _, v in self.new if v is not None]
         results = list(leaves_of(flatten(seen.encoded)[0], Value))
         wanted = [*results, *news, *seen.grads]
-        whole = Steps([*forward, *backward], wanted, self.trace.by_name, outside)
+        later = set(map(id, backward))
+        whole = Steps([*forward, *backward], wanted, self.trace.by_name, outside, later)
         self.whole = whole
         if improve:
             whole.improve()
-        own = {id(c) for c in forward}
-        self.forward = [c for c in whole.calls if id(c) in own]
-        self.backward = [c for c in whole.calls if id(c) not in own]
+        self.forward: list[Any] = [c for c in whole.calls if id(c) not in later]
+        self.backward: list[Any] = [c for c in whole.calls if id(c) in later]
+        if improve:
+            fusion = whole.fusion()
+            self.forward, self.backward = fusion.run(self.forward), fusion.run(self.backward)
         self.results = whole.rename(flatten(seen.encoded)[0])
         self.grads = whole.rename(seen.grads)
         self.new = [(t, whole.rename(v)) for t, v in self.new]
@@ -309,20 +322,48 @@ class _Writer(Source):
                 lines.append(f"    if {step.text} != {want}: raise Missed({', '.join(names)})")
         return lines
 
-    def _calls(self, calls: list[Call], keep: set[str]) -> list[str]:
+    def _calls(self, calls: list[Any], keep: set[str]) -> list[str]:
         """One line per call; what is not needed any more is let go at once."""
         last: dict[str, int] = {}
         for i, call in enumerate(calls):
             for value in (*leaves_of(call.args, Value), *call.outputs):
                 if value is not None:
                     last[value.name] = i
+        made = {o.name for c in calls for o in c.outputs if o is not None}
+        held = {n for n in self.whole.roots if n in keep or n not in made}
         lines = []
         for i, call in enumerate(calls):
-            lines.append(self.call(call))
+            if isinstance(call, Fused):
+                later = {n for n, at in last.items() if at > i}
+                lines.append(self._fused(call, self.whole.free(call.full, held | later)))
+            else:
+                lines.append(self.call(call))
             over = sorted(n for n, at in last.items() if at == i and n[0] == "v" and n not in keep)
             if over:
                 lines.append(f"del {', '.join(over)}")
         return lines
+
+    def call(self, step: Call) -> str:
+        """One call; its result lies in memory as it did, whatever NumPy makes of the operands."""
+        text, dense = super().call(step), self.whole.dense
+        values = [v for v in step.args if isinstance(v, Value)]
+        lone = step.op.kind in ("pointwise", "reduce") and len(step.outputs) == 1
+        if not lone or all(v.name in dense for v in values if v.name[0] != "g"):
+            return text
+        out, _, right = text.partition(" = ")
+        if out in dense:
+            return f"{out} = dense({right})"
+        operands = "".join(f"{v.name}, " for v in values)
+        return f"{out} = arranged({right}, ({operands}), {step.op.kind == 'pointwise'})"
+
+    def _fused(self, call: Fused, free: list[str]) -> str:
+        """The line of a fused kernel; results take over the memory of operands that end here."""
+        numbers = [f"float({self.text(a)})" for a in call.args if not isinstance(a, Value)]
+        given = [a.name for a in call.args if isinstance(a, Value)]
+        into = [free.pop() if free and o.dtype.char == "f" else None for o in call.outputs]
+        outs = ", ".join(o.name for o in call.outputs)
+        facts = f"{call.shape!r}, {call.count}, {call.width}, ({', '.join(map(str, into))},)"
+        return f"[{outs}] = {self.name(call.function)}({', '.join([*given, *numbers])}, {facts})"
 
     def _epilogue(self) -> list[str]:
         lines = [f"    storage_of({self.holder(t)}).version += 1" for t in self.seen.written]

@@ -45,3 +45,8 @@ class NumpyBackend(Backend):
         from .kernels._small import shortcut
 
         return shortcut(name, bound)
+
+    def fusion(self) -> Any:
+        from .kernels import _jit, fused
+
+        return fused if _jit.available() else None
