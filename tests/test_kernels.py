@@ -130,6 +130,15 @@ for _size, _weight, *_rest in [
     ((3, 32, 40, 40), (4, 32, 5, 5), (1, 1), (4, 4), (2, 2), 1),
     ((2, 3, 50), (4, 3, 7), (2,), (9,), (3,), 1),
     ((1, 2, 2, 1), (2, 2, 1, 5), (1, 2), (0, 4), (1, 1), 1),
+    ((3, 16, 9, 7), (32, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # Winograd: few tiles
+    ((1, 16, 40, 37), (48, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),  # blocks of them
+    ((21, 32, 8, 8), (16, 32, 3, 3), (1, 1), (2, 2), (1, 1), 1),  # of several images
+    ((1, 16, 3, 3), (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),  # one window
+    ((2, 9, 21, 10), (9, 1, 3, 3), (1, 1), (1, 1), (1, 1), 9),  # depthwise
+    ((2, 4, 9, 8), (8, 1, 5, 3), (2, 2), (2, 1), (1, 1), 4),
+    ((2, 3, 30, 29), (18, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+    ((2, 12, 6, 6), (17, 12, 1, 1), (2, 2), (0, 0), (1, 1), 1),
+    ((1, 16, 8, 8), (16, 16, 3, 3), (1, 1), (3, 3), (1, 1), 1),
 ]:
     for _kind in ("float32", "float64"):
         _x, _w = normal(*_size, kind=_kind), normal(*_weight, kind=_kind)
@@ -341,6 +350,27 @@ def test_sums_are_as_accurate_as_pairwise() -> None:
     assert abs(float(served("sum", x)[0]) / exact - 1) < 1e-7
     columns = served("sum", x.reshape(-1, 8), 0)[0]
     np.testing.assert_allclose(columns, exact / 8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_winograd_is_as_accurate_as_pytorch(scale: float) -> None:
+    torch = pytest.importorskip("torch", reason="compares distances from float64")
+    x, w = normal(4, 64, 20, 20), normal(64, 64, 3, 3, scale=0.06)
+    x[:, ::7] *= np.float32(scale)  # channels of another size
+    rest = (1, 1), (1, 1), (1, 1), 1
+    g = normal(4, 64, 20, 20)
+    calls: list[tuple[str, Any]] = [
+        ("convolution", lambda x, w, g: torch.nn.functional.conv2d(x, w, None, 1, 1)),
+        ("conv_grad_input", lambda x, w, g: torch.nn.grad.conv2d_input(x.shape, w, g, 1, 1)),
+        ("conv_grad_weight", lambda x, w, g: torch.nn.grad.conv2d_weight(x, w.shape, g, 1, 1)),
+    ]
+    given: list[tuple[Any, ...]] = [(x, w, None), (g, w, x.shape), (g, x, w.shape)]
+    for (name, theirs), args in zip(calls, given, strict=True):
+        arrays = [torch.from_numpy(a) for a in (x, w, g)]
+        exact = theirs(*[a.double() for a in arrays]).numpy()
+        bound = np.sqrt(np.mean((theirs(*arrays).numpy() - exact) ** 2))
+        ours = np.sqrt(np.mean((served(name, *args, *rest)[0] - exact) ** 2))
+        assert ours <= 2 * bound, (name, ours / bound)
 
 
 def test_log_softmax_keeps_small_terms_of_large_logits() -> None:

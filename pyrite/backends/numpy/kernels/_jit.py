@@ -249,6 +249,7 @@ def _native() -> ModuleType:
     """The module that imports numba, with Pyrite's helpers made known to it."""
     from . import _native as native
 
+    importlib.import_module(f"{__package__}._vectors")
     while INLINED:
         native.register(*INLINED.pop())
     return native
