@@ -13,7 +13,6 @@ import ctypes
 import hashlib
 import os
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -47,8 +46,9 @@ def usable() -> bool:
     """Whether machine code may read this interpreter's and this NumPy's structs."""
     if os.environ.get("PYRITE_OBJECT_LOADER", "1") == "0" or _threads.SERIAL is None:
         return False
-    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if sys.implementation.name != "cpython" or sys.platform not in ("linux", "darwin"):
         return False
+    # An interpreter without the GIL has larger objects.
     fits = ctypes.sizeof(ctypes.c_void_p) == 8 and object.__basicsize__ == DATA
     return fits and sys.byteorder == "little" and _layout_fits()
 
@@ -144,7 +144,7 @@ def _engine() -> Any:
 @cache
 def _library() -> dict[str, int]:
     """The addresses of those of `LIBRARY` that the process has."""
-    process = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+    process = ctypes.CDLL(None)
     return {n: _threads.address_of(process[n]) for n in LIBRARY if hasattr(process, n)}
 
 
