@@ -372,10 +372,6 @@ def _logit(y: Any) -> Any:
     return y.log() - (-y).log1p()
 
 
-def _softmax_logs(x: Any) -> Any:
-    return fn.softmax(x, dim=-1)
-
-
 def _log_diagonal(y: Any) -> Any:
     return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
 
@@ -414,7 +410,8 @@ AbsTransform = _elementwise(
 )  # fmt: skip
 SoftmaxTransform = _elementwise(
     "SoftmaxTransform", "y = softmax(x) over the last dim; not bijective.",
-    constraints.real_vector, constraints.simplex, _softmax_logs, lambda y: y.log(),
+    constraints.real_vector, constraints.simplex, lambda x: fn.softmax(x, dim=-1),
+    lambda y: y.log(),
 )  # fmt: skip
 LowerCholeskyTransform = _elementwise(
     "LowerCholeskyTransform", "Lower triangular matrices: the diagonal is exponentiated.",
