@@ -341,7 +341,7 @@ def _numba_cache_in(folder: Path) -> Iterator[None]:
 def all_loops() -> list[Loop]:
     """Every loop of the kernel files."""
     for found in pkgutil.iter_modules([str(Path(__file__).parent)], f"{__package__}."):
-        if not found.name.endswith(("._native", "._entry")):
+        if not found.name.endswith(("._native", "._entry", "._vectors")):  # they import numba
             importlib.import_module(found.name)
     return [each for each in LOOPS if each.function.__module__.startswith(f"{__package__}.")]
 
@@ -369,16 +369,9 @@ def warmup() -> tuple[int, float, Path | None]:
 
 # What a training step needs last is filled first: the program that waits begins with the rest.
 ORDER = (
-    "optim",
-    "loss",
-    "pool",
-    "normalization",
-    "softmax",
-    "matmul",
-    "reduce",
-    "conv",
+    "optim", "loss", "pool", "normalization", "softmax", "matmul", "reduce", "direct", "winograd",
     "pointwise",
-)
+)  # fmt: skip
 
 
 def _turn(loop: Loop) -> tuple[bool, int]:
