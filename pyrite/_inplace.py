@@ -19,9 +19,10 @@ from . import _dtypes, backends
 from ._ops.table import TABLE, Op
 from ._storage import Reshaped, base_of, root_array, steps, storage_of
 from ._tensor import F, Tensor, refresh, refused_view
+from .backends._target import target
 from .autograd import hooks
 from .autograd.levels import Wrapped
-from .autograd.modes import PLAIN, no_grad, state
+from .autograd.modes import INTERCEPT, PLAIN, no_grad, state
 from .autograd.node import Node, edge_of, record
 
 # Functions whose `out=` must have the result's dtype; those that may not write what they read.
@@ -36,6 +37,7 @@ _EXACT = (
 _APART = (
     "cat cross gather index_select kthvalue linalg_cross masked_select mode take take_along_dim"
 )
+LARGE = 8192  # elements from which an operation may write its result where it belongs
 EXACT_OUT, NO_OVERLAP = frozenset(_EXACT.split()), frozenset(_APART.split())
 
 _SHARED = (
@@ -54,11 +56,23 @@ def derive(name: str, function: Callable[..., Any], op: Op | None = None) -> Cal
         if typed:
             kwargs.setdefault("dtype", self.dtype)
         operand = self
-        if check_writable(self, others):
+        followed = check_writable(self, others)
+        if followed:
             operand = _operand(self, op, args, kwargs)
         if aligned and self.storage is not None:
             check_partial_overlap(self, others)
-        return write_back(self, function(operand, *args, **kwargs), name + "_")
+        if aligned and not followed and state.mode < INTERCEPT and self.array.size >= LARGE:
+            target.array = self.array
+            try:
+                result = function(operand, *args, **kwargs)
+            finally:
+                target.array = None
+            if result.array is self.array:
+                storage_of(self).version += 1
+                return self
+        else:
+            result = function(operand, *args, **kwargs)
+        return write_back(self, result, name + "_")
 
     functools.update_wrapper(method, function, assigned=("__doc__",))
     method.__name__ = method.__qualname__ = name + "_"

@@ -18,6 +18,7 @@ from pyrite.backends.numpy import _threads
 from pyrite.backends.numpy.kernels import KERNELS
 
 RNG = np.random.default_rng(0)
+BOTH = ("float32", "float64")
 POOL = (3, 2), (2, 1), (1, 0)  # kernel, stride, padding: nothing even about it
 
 
@@ -25,8 +26,8 @@ def normal(*shape: int, kind: str = "float32", scale: float = 2.0) -> np.ndarray
     return RNG.normal(0, scale, shape).astype(kind)
 
 
-def positive(*shape: int) -> np.ndarray:
-    return np.abs(normal(*shape)) + np.float32(0.1)
+def positive(*shape: int, kind: str = "float32") -> np.ndarray:
+    return np.abs(normal(*shape, kind=kind)) + np.asarray(0.1, kind)
 
 
 def labels(n: int, classes: int) -> np.ndarray:
@@ -36,20 +37,48 @@ def labels(n: int, classes: int) -> np.ndarray:
 
 
 # Arguments per op, each above the size from which the kernel serves, with odd tails.
-UNARY = ["neg", "exp", "tanh", "sigmoid", "relu", "erf", "silu", "gelu"]
-CASES: dict[str, list[tuple[Any, ...]]] = {name: [(normal(167, 201),)] for name in UNARY}
-CASES |= {name: [(positive(33567),)] for name in ("sqrt", "log")}
+UNARY = [
+    "neg", "abs", "floor", "ceil", "trunc", "sign", "sgn", "relu", "leaky_relu", "hardtanh",
+    "round", "exp", "expm1", "tanh", "sigmoid", "erf", "silu", "softplus", "elu", "gelu",
+]  # fmt: skip
+POSITIVE = ["sqrt", "rsqrt", "reciprocal", "log", "log1p"]
+CASES: dict[str, list[tuple[Any, ...]]] = {
+    name: [(normal(167, 201),), (normal(201, 167).T,), (normal(250, 402)[:, 5:206],)]
+    for name in UNARY
+}
+CASES |= {name: [(positive(33567),), (positive(201, 167).T,)] for name in POSITIVE}
 CASES["gelu"].append((normal(33567), "tanh"))
+CASES["leaky_relu"].append((normal(33567), 0.3))
+CASES["hardtanh"].append((normal(33567), -0.5, 0.25))
+CASES["elu"].append((normal(33567), 0.5, 1.5, 0.7))
+CASES["softplus"].append((normal(33567), 3.0, 1.0))
+CASES["pow"] = [(positive(33567, kind=k), e) for k in BOTH for e in (2, 3, 0.5, 2.0)]
+CASES["lerp_number"] = [(*normal(2, 33567), {"weight": w}) for w in (0.3, 0.8)]
+CASES["clamp"] = [
+    (normal(167, 201), low, high)
+    for low, high in [(-1, None), (None, 0.5), (-0.5, 0.5), (normal(201), normal(167, 1)), (2, -2)]
+]
 for _name in ("add", "sub", "mul", "div", "maximum", "minimum"):
     CASES[_name] = [
         (normal(167, 201, kind=kind), other)
-        for kind in ("float32", "float64")
-        for other in (normal(167, 201, kind=kind), 0.3, normal(kind=kind))
-    ]
-for _name in ("add", "mul"):
-    CASES[_name].append((normal(167, 201), normal(201)))
+        for kind in BOTH
+        for other in (
+            normal(167, 201, kind=kind), 0.3, normal(kind=kind), normal(201, kind=kind),
+            normal(167, 1, kind=kind), normal(201, 167, kind=kind).T,
+            normal(167, 402, kind=kind)[:, ::2], normal(1, 1, kind=kind),
+        )
+    ] + [
+        (0.3, normal(167, 201)), (normal(201), normal(167, 201)), (normal(1, 201), normal(167, 1)),
+        (normal(5, 7, 33, 31), normal(1, 7, 1, 1)),
+        (normal(201, 167).T, normal(201, 167).T), (normal(33, 31, 5, 7).transpose(2, 3, 0, 1),
+         normal(7, 1, 1)), (normal(9000, 5), normal(5)),
+    ]  # fmt: skip
 CASES |= {
-    name: [(normal(33567), normal(33567))]
+    name: [(normal(167, 201), normal(201), normal(167, 1)), (*normal(3, 33567),)]
+    for name in ("addcmul", "addcdiv")
+}
+CASES |= {
+    name: [(normal(33567), normal(33567)), (normal(201, 167).T, normal(201, 167).T)]
     for name in ("relu_grad", "sigmoid_grad", "tanh_grad", "silu_grad", "gelu_grad")
 }
 CASES["gelu_grad"].append((normal(33567), normal(33567), "tanh"))
@@ -57,6 +86,7 @@ CASES["where"] = [
     (normal(33567) > 0, x, y)
     for x, y in [(normal(33567), normal(33567)), (normal(33567), 0.5), (0.5, normal(33567))]
 ]
+CASES["where"] += [(normal(1, 201) > 0, normal(167, 201), normal(kind="float32"))]
 CASES |= {
     name: [
         (normal(*shape, kind=kind), dim, keepdim)
@@ -213,8 +243,13 @@ def as_tuple(result: Any) -> tuple[np.ndarray, ...]:
     return tuple(map(np.asarray, result)) if isinstance(result, tuple) else (np.asarray(result),)
 
 
+def called(function: Any, *args: Any) -> Any:
+    """The function's result; a dict at the end holds keyword arguments."""
+    return function(*args[:-1], **args[-1]) if isinstance(args[-1], dict) else function(*args)
+
+
 def served(name: str, *args: Any) -> tuple[np.ndarray, ...]:
-    result = KERNELS[name](*args)
+    result = called(KERNELS[name], *args)
     assert result is not NotImplemented
     return as_tuple(result)
 
@@ -235,14 +270,14 @@ def test_every_kernel_has_its_ops_signature_and_a_case() -> None:
         theirs = list(inspect.signature(TABLE[name].generic).parameters.values())[1:]
         ours = list(inspect.signature(kernel).parameters.values())
         assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in theirs], name
-    assert set(KERNELS) == set(CASES) | set(UPDATES)
+    assert set(KERNELS) == set(CASES) | set(UPDATES) | {"accumulate"}
 
 
 @pytest.mark.parametrize(("name", "i"), EVERY)
 def test_a_kernel_gives_the_generic_result(name: str, i: int) -> None:
     args = CASES[name][i]
     with np.errstate(divide="ignore"):
-        wanted = as_tuple(TABLE[name].generic(np, *args))
+        wanted = as_tuple(called(TABLE[name].generic, np, *args))
     for ours, theirs in zip(served(name, *args), wanted):
         assert ours.dtype == theirs.dtype
         assert ours.shape == theirs.shape
@@ -273,10 +308,22 @@ def test_an_update_is_the_generic_one_to_the_bit(name: str, i: int, kind: str) -
             np.testing.assert_array_equal(a, b)
 
 
+def test_gradients_add_up_in_place() -> None:
+    for value in (normal(167, 201), normal(167, 201)[::-1].copy(), normal(201, 167).T):
+        total = normal(167, 201)
+        wanted = total + value
+        assert KERNELS["accumulate"](total, value) is None
+        np.testing.assert_array_equal(total, wanted)
+    total = normal(201, 167).T
+    assert KERNELS["accumulate"](total, normal(167, 201)) is NotImplemented
+
+
 TRUTH: dict[str, tuple[Callable[[float], float], float, float, float]] = {
     # float64 function, range, bound in units in the last place
     "exp": (math.exp, -87, 88.7, 1.0),
     "log": (math.log, 1e-38, 3e38, 1.0),
+    "expm1": (math.expm1, -30, 88.7, 2.0),
+    "log1p": (math.log1p, -0.999, 1e30, 2.0),
     "tanh": (math.tanh, -10, 10, 1.5),
     "erf": (math.erf, -5, 5, 2.5),
     "sigmoid": (lambda v: 1 / (1 + math.exp(-v)), -87, 80, 2.5),
@@ -290,6 +337,7 @@ def test_functions_are_accurate(name: str) -> None:
     x = np.linspace(low, high, 20_000)
     near = np.geomspace(1e-30, 3, 5_000)  # and close to zero, of both signs
     x = np.concatenate([x, near, -near if low < 0 else near + 1]).astype("float32")
+    x = x[(x >= low) & (x <= high)]
     (ours,) = served(name, x)
     true = np.array([function(v) for v in x.tolist()])
     ulps = np.abs(ours - true) / np.spacing(np.abs(true).astype("float32"))

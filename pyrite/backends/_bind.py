@@ -98,9 +98,14 @@ class _Binder:
         if self.op.kind == "view" and self.kernel is None:  # no arithmetic that could warn
             lines.append(f"    if {fast}: z = generic(xp, {call})")
         else:
-            lines += [f"    if {fast}:", *self.quietly(self.kernel_call(call), call)]
+            first = self.op.params[self.positions[0]].name
+            lines += [f"    if {fast}:", *self.quietly(self.kernel_call(call, first), call)]
             if reflected := self.number_first():
-                lines += [f"    elif {reflected}:", *self.quietly([], call)]
+                second = self.op.params[self.positions[1]].name
+                lines += [
+                    f"    elif {reflected}:",
+                    *self.quietly(self.kernel_call(call, second), call),
+                ]
             complex = self.fast_condition(COMPLEX)
             if self.op.complex and complex != fast:  # kernels are for real numbers
                 lines += [f"    elif {complex}:", *self.quietly([], call)]
@@ -119,12 +124,11 @@ class _Binder:
             "        finally: restore(token)",
         ]  # fmt: skip
 
-    def kernel_call(self, call: str) -> list[str]:
-        """The backend's kernel, where there is one and the operand is large enough for it."""
+    def kernel_call(self, call: str, first: str) -> list[str]:
+        """The backend's kernel, where there is one and operand `first` is large enough for it."""
         if self.kernel is None:
             return []
         size = getattr(self.kernel, "min_size", 0)
-        first = self.op.params[self.positions[0]].name
         guard = [f"if {first}.size >= {size}:"] if size else []
         pad = "    " * len(guard)
         return [

@@ -80,6 +80,42 @@ def gemm(function: int, flags: Any, sizes: Any, a: Any, b: Any, out: Any) -> Non
     z[r : r + m, c : c + n] = left @ right + (z[r : r + m, c : c + n] if flags[2] else ZERO)
 
 
+BLOCK = 1024  # elements of a buffer on the stack
+
+
+def buffer(like: Any) -> Any:
+    """Uninitialised memory for `BLOCK` elements of the type of `like`, on a loop's stack."""
+    return np.empty(BLOCK, like.dtype)
+
+
+def outline() -> None:
+    """Keep the function that calls this from being compiled into each of its callers."""
+
+
+@inline()
+def spread(x: Any, into: Any, how: Any, start: int, count: int) -> None:
+    """Elements `start` on of an operand, as a result reads it (`_elementwise.Plan.table`)."""
+    outline()
+    middle, inner = how[1], how[2]
+    done = 0
+    while done < count:
+        line, c = (start + done) // inner, (start + done) % inner
+        first = line // middle * how[3] + line % middle * how[4] + c * how[5]
+        n = min(inner - c, count - done)
+        to = into[done : done + n]
+        if how[5] == 0:
+            for j in range(n):
+                to[j] = x[first]
+        elif how[5] == 1:
+            run = x[first : first + n]
+            for j in range(n):
+                to[j] = run[j]
+        else:
+            for j in range(n):
+                to[j] = x[first + j * how[5]]
+        done += n
+
+
 @inline("contract")
 def exp(x: Any) -> Any:
     """e**x; denormal results included, 0 below and infinity above the range."""
@@ -112,6 +148,44 @@ def log(x: Any) -> Any:
     y = y if x > ZERO else NAN
     y = -INF if x == ZERO else y
     return y if x == x else x
+
+
+@inline("contract")
+def expm1(x: Any) -> Any:
+    """e**x - 1, exact near 0."""
+    c = fmin(x, EXP_HIGH)
+    c = c if c > f32(-20) else f32(-20)
+    k = np.rint(c * LOG2_E)
+    r = (c - k * LN2_HIGH) - k * LN2_LOW
+    p = ((((E5 * r + E4) * r + E3) * r + E2) * r + E1) * r + E0
+    n = np.int32(k)
+    h = np.int32(n >> 1)
+    high, low = power_of_two(h), power_of_two(np.int32(n - h))
+    # 2**n (1 + r + r**2 p) - 1; 2**n may be beyond float32 where the result is not.
+    y = (r + p * (r * r)) * high * low + (high - ONE / low) * low
+    return y if x == x else x
+
+
+@inline("contract")
+def log1p(x: Any) -> Any:
+    """log(1 + x), exact near 0: the logarithm of the rounded sum, plus what rounding lost."""
+    u = ONE + x
+    lost = x - minus(u, ONE) if abs(x) < ONE else ONE - minus(u, x)
+    y = log(u) + lost / u
+    y = y if x < INF else x
+    return y if abs(x) > TINY else x
+
+
+@inline("contract")
+def softplus(x: Any) -> Any:
+    """log(1 + e**x) without overflow."""
+    return fmax(x, ZERO) + log1p(exp(-abs(x)))
+
+
+@inline()
+def sign(x: Any) -> Any:
+    """-1, 0 or 1; 0 for NaN."""
+    return ONE if x > ZERO else -ONE if x < ZERO else ZERO
 
 
 @inline("contract")
@@ -156,6 +230,26 @@ def erf_fast(x: Any) -> Any:
 def normal_cdf(x: Any) -> Any:
     """The standard normal distribution function."""
     return HALF * (ONE + erf_fast(x * SQRT_HALF))
+
+
+@inline("contract")
+def silu_slope(x: Any) -> Any:
+    """The derivative of x * sigmoid(x)."""
+    s = sigmoid(x)
+    return s * (ONE + x * (ONE - s))
+
+
+@inline("contract")
+def gelu_angle(x: Any) -> Any:
+    """2u, where the approximation of the normal distribution function is (1 + tanh u) / 2."""
+    return TWO * SQRT_2_OVER_PI * (x + CUBIC * x * x * x)
+
+
+@inline("contract")
+def gelu_tanh_slope(x: Any) -> Any:
+    """The derivative of x * sigmoid(gelu_angle(x))."""
+    s = sigmoid(gelu_angle(x))
+    return s * (ONE + x * (ONE - s) * TWO * SQRT_2_OVER_PI * (ONE + f32(3) * CUBIC * x * x))
 
 
 @inline()

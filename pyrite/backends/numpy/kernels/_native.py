@@ -215,6 +215,37 @@ def _spot(context: Any, builder: Any, kind: Any, panel: Any) -> tuple[Any, Any]:
     return builder.gep(array.data, [offset]), width
 
 
+@intrinsic
+def _buffer(typing: Any, like: Any) -> Any:
+    """A vector of the type of `like` on the stack, of `_math.BLOCK` elements."""
+    kind = types.Array(like.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        size, item = I64(_math.BLOCK), context.get_data_type(like.dtype)
+        data = cgutils.alloca_once(builder, item, size)
+        data.align = 64
+        made = context.make_array(kind)(context, builder)
+        width = I64(context.get_abi_sizeof(item))
+        spread = {"shape": [size], "strides": [width], "itemsize": width, "meminfo": None}
+        context.populate_array(made, data=data, **spread)
+        return made._getvalue()
+
+    return kind(like), generate
+
+
+@intrinsic
+def _outline(typing: Any) -> Any:
+    """Keep the function that calls this from being compiled into each of its callers."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+_math.outline = _outline
+_math.buffer = _buffer  # in a function of its own the memory would not outlive the call
 overload(_math.gemm)(
     lambda function, flags, sizes, a, b, out: (
         lambda function, flags, sizes, a, b, out: _gemm(function, flags, sizes, a, b, out)

@@ -1,4 +1,4 @@
-"""Pointwise kernels: arithmetic in float32 and float64, functions in float32."""
+"""Pointwise kernels, one row each: arithmetic in float32 and float64, functions in float32."""
 
 from __future__ import annotations
 
@@ -6,153 +6,77 @@ from typing import Any
 
 import numpy as np
 
-from . import _math as m
-from ._jit import Flags, Loop, Place, Scalar, Vector, loop
-from ._math import HALF, ONE, ZERO
-from ._registry import Array, dense, kernel, like, of_kind, part, rows
-
-BOTH = ("float32", "float64")
-
-# From how many elements a loop is faster than NumPy's ufuncs, the call included.
-LIGHT, MEDIUM, HEAVY = 32768, 8192, 2048
-# The same where NumPy has to go by way of float64.
-EXACT = 1024
-
+from ._elementwise import BOTH, HEAVY, LIGHT, MEDIUM, Number, expression, row, serve
+from ._registry import Array, kernel
 
 # --- arithmetic: the same roundings as NumPy's, hence no contraction --------------------------
 
+# fmt: off
+row("mul", "input, other", "input * other", LIGHT, kinds=BOTH)
+row("div", "input, other", "input / other", LIGHT, kinds=BOTH)
+row("maximum", "input, other", "fmax(input, other)", MEDIUM, kinds=BOTH)
+row("minimum", "input, other", "fmin(input, other)", MEDIUM, kinds=BOTH)
+row("where", "condition, input, other", "input if condition else other", MEDIUM, kinds=BOTH)
+row("addcmul", "input, tensor1, tensor2, *, value=1", "input + tensor1 * tensor2 * value", LIGHT)
+row("addcdiv", "input, tensor1, tensor2, *, value=1", "input + tensor1 / tensor2 * value", LIGHT)
+row("neg", "input", "-input", LIGHT)
+row("abs", "input", "abs(input)", LIGHT)
+row("sqrt", "input", "np.sqrt(input)", MEDIUM)
+row("rsqrt", "input", "ONE / np.sqrt(input)", MEDIUM)
+row("reciprocal", "input", "ONE / input", LIGHT)
+row("floor", "input", "np.floor(input)", LIGHT)
+row("ceil", "input", "np.ceil(input)", LIGHT)
+row("trunc", "input", "np.trunc(input)", LIGHT)
+row("sign", "input", "sign(input)", MEDIUM)
+row("sgn", "input", "sign(input)", MEDIUM)
+row("relu", "input", "fmax(input, ZERO)", MEDIUM)
+row("relu_grad", "grad, output", "ZERO if output <= ZERO else grad", MEDIUM)
+row("leaky_relu", "input, negative_slope=0.01",
+    "input if input > ZERO else input * negative_slope", MEDIUM)
+row("hardtanh", "input, min_val=-1.0, max_val=1.0", "fmin(fmax(input, min_val), max_val)", MEDIUM)
 
-@loop(kinds=BOTH)
-def add_arrays(x: Vector, y: Vector, alpha: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] + alpha * y[i]
+# --- functions --------------------------------------------------------------------------------
 
+row("exp", "input", "exp(input)", HEAVY, "contract")
+row("expm1", "input", "expm1(input)", MEDIUM, "contract")
+row("log", "input", "log(input)", MEDIUM, "contract")
+row("log1p", "input", "log1p(input)", MEDIUM, "contract")
+row("tanh", "input", "tanh(input)", MEDIUM, "contract")
+row("sigmoid", "input", "sigmoid(input)", HEAVY, "contract")
+row("erf", "input", "erf(input)", HEAVY, "contract")
+row("silu", "input", "input / (ONE + exp(-input))", HEAVY, "contract")
+row("softplus", "input, beta=1.0, threshold=20.0",
+    "input if input * beta > threshold else softplus(input * beta) / beta", HEAVY, "contract")
+row("elu", "input, alpha=1.0, scale=1.0, input_scale=1.0",
+    "input * scale if input > ZERO else expm1(input * input_scale) * (scale * alpha)",
+    HEAVY, "contract")
+row("sigmoid_grad", "grad, output", "grad * ((ONE - output) * output)", MEDIUM, "contract")
+row("tanh_grad", "grad, output", "grad * (ONE - output * output)", MEDIUM, "contract")
+row("silu_grad", "grad, input", "grad * silu_slope(input)", HEAVY, "contract")
+# fmt: on
 
-@loop(kinds=BOTH)
-def add_scalar(x: Vector, y: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] + y
+# --- those whose arguments choose the loop ----------------------------------------------------
 
-
-@loop(kinds=BOTH)
-def mul_arrays(x: Vector, y: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] * y[i]
-
-
-@loop(kinds=BOTH)
-def mul_scalar(x: Vector, y: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] * y
-
-
-@loop(kinds=BOTH)
-def div_arrays(x: Vector, y: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] / y[i]
-
-
-@loop(kinds=BOTH)
-def div_scalar(x: Vector, y: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] / y
-
-
-@loop()
-def add_row(x: Vector, row: Vector, out: Vector, lo: int, hi: int) -> None:
-    width = row.size
-    for r in range(lo, hi):
-        source, target = x[r * width : (r + 1) * width], out[r * width : (r + 1) * width]
-        for j in range(width):
-            target[j] = source[j] + row[j]
-
-
-@loop()
-def mul_row(x: Vector, row: Vector, out: Vector, lo: int, hi: int) -> None:
-    width = row.size
-    for r in range(lo, hi):
-        source, target = x[r * width : (r + 1) * width], out[r * width : (r + 1) * width]
-        for j in range(width):
-            target[j] = source[j] * row[j]
-
-
-@loop(kinds=BOTH)
-def max_arrays(x: Vector, y: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.fmax(x[i], y[i])
-
-
-@loop(kinds=BOTH)
-def max_scalar(x: Vector, y: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.fmax(x[i], y)
-
-
-@loop(kinds=BOTH)
-def min_arrays(x: Vector, y: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.fmin(x[i], y[i])
-
-
-@loop(kinds=BOTH)
-def min_scalar(x: Vector, y: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.fmin(x[i], y)
-
-
-def _number(value: Any, kind: np.dtype[Any]) -> float | None:
-    """A Python number or 0-d array of type `kind` as a float, else None."""
-    if type(value) is float or type(value) is int:
-        return float(value)
-    if type(value) is np.ndarray and value.ndim == 0 and value.dtype is kind:
-        return value.item()
-    return None
-
-
-def binary(loops: Any, x: Array, y: Any, *alpha: float) -> Any:
-    """Apply to x and y: y of equal shape, a number, or a vector along x's last dimension.
-
-    `loops` are the op's loops for arrays, for a number, and for such a row (None: it has none).
-    """
-    arrays, scalar, row = loops
-    n = x.size
-    if n < MEDIUM or (loop := of_kind(arrays, x)) is None:
-        return NotImplemented
-    if type(y) is np.ndarray and y.shape == x.shape:
-        if y.dtype is not x.dtype or not y.flags.c_contiguous:
-            return NotImplemented
-        out = like(x)
-        loop(n, part(n), x.reshape(-1), y.reshape(-1), *alpha, out.reshape(-1))
-    elif (number := _number(y, x.dtype)) is not None:
-        loop, out = scalar[arrays.index(loop)], like(x)
-        loop(n, part(n), x.reshape(-1), number, out.reshape(-1))
-    elif row is not None and dense(x) and _is_row(x, y):
-        width, out = y.size, like(x)
-        row(n // width, rows(n // width, width), x.reshape(-1), y.reshape(-1), out.reshape(-1))
-    else:
-        return NotImplemented
-    return out
-
-
-def _is_row(x: Array, y: Any) -> bool:
-    """Whether y spans x's last dimension and no other, long enough for a loop of its own."""
-    return type(y) is np.ndarray and y.size == y.shape[-1] == x.shape[-1] >= 16 and dense(y)
-
-
-ADD = add_arrays, add_scalar, add_row
-MUL = mul_arrays, mul_scalar, mul_row
-DIV = div_arrays, div_scalar, None
-MAXIMUM = max_arrays, max_scalar, None
-MINIMUM = min_arrays, min_scalar, None
-
-
-def _add(input: Array, other: Any, alpha: float) -> Any:
-    if type(other) is np.ndarray and other.shape == input.shape:
-        return binary(ADD, input, other, alpha)
-    if alpha == 1:
-        return binary(ADD, input, other)
-    number = _number(other, input.dtype) if alpha == -1 else None
-    return NotImplemented if number is None else binary(ADD, input, -number)
+ADD = expression("add", ["input", "other"], ["alpha"], "input + alpha * other", kinds=BOTH)
+CLAMP = expression("clamp", ["input", "low", "high"], [], "fmin(fmax(input, low), high)")
+LERP = expression("lerp_near", ["input", "end"], ["w"], "input + (end - input) * w")
+ROUND = expression("round", ["input"], [], "np.rint(input)")
+POWERS = {
+    2: expression("square", ["input"], [], "input * input", kinds=BOTH),
+    3: expression("cube", ["input"], [], "input * input * input", kinds=BOTH),
+    0.5: expression("root", ["input"], [], "np.sqrt(input)", kinds=BOTH),
+}
+GELU = {
+    "none": expression("gelu", ["x"], [], "x * normal_cdf(x)", "contract"),
+    "tanh": expression("gelu_tanh", ["x"], [], "x * sigmoid(gelu_angle(x))", "contract"),
+}
+GELU_GRAD = {
+    "none": expression(
+        "gelu_grad", ["g", "x"], [], "g * (normal_cdf(x) + x * DENSITY * exp(-HALF * x * x))",
+        "contract",
+    ),
+    "tanh": expression("gelu_tanh_grad", ["g", "x"], [], "g * gelu_tanh_slope(x)", "contract"),
+}  # fmt: skip
 
 
 @kernel("add", LIGHT)
@@ -165,283 +89,54 @@ def sub(input: Array, other: Any, *, alpha: float = 1) -> Any:
     return _add(input, other, -float(alpha))
 
 
-@kernel("mul", LIGHT)
-def mul(input: Array, other: Any) -> Any:
-    return binary(MUL, input, other)
+def _add(input: Any, other: Any, alpha: float) -> Any:
+    if isinstance(other, Number):  # as NumPy: the product is a Python number
+        other, alpha = other * alpha, 1.0
+    return serve(ADD, LIGHT, (input, other), (alpha,))
 
 
-@kernel("div", LIGHT)
-def div(input: Array, other: Any) -> Any:
-    return binary(DIV, input, other)
-
-
-@kernel("maximum", MEDIUM)
-def maximum(input: Array, other: Any) -> Any:
-    return binary(MAXIMUM, input, other)
-
-
-@kernel("minimum", MEDIUM)
-def minimum(input: Array, other: Any) -> Any:
-    return binary(MINIMUM, input, other)
-
-
-@loop(kinds=BOTH)
-def select_arrays(test: Flags, x: Vector, y: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] if test[i] else y[i]
-
-
-@loop(kinds=BOTH)
-def select_first(test: Flags, x: Vector, y: Scalar, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] if test[i] else y
-
-
-@loop(kinds=BOTH)
-def select_second(test: Flags, x: Scalar, y: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x if test[i] else y[i]
-
-
-@kernel("where", MEDIUM)
-def where(condition: Array, input: Any, other: Any) -> Any:
-    if condition.size < MEDIUM or condition.dtype.char != "?" or not condition.flags.c_contiguous:
+@kernel("clamp", LIGHT)
+def clamp(input: Array, min: Any = None, max: Any = None) -> Any:
+    if min is None and max is None:
         return NotImplemented
-    first, second = (type(v) is np.ndarray and v.shape == condition.shape for v in (input, other))
-    loops = select_arrays if first and second else select_first if first else select_second
-    model = input if first else other
-    if not (first or second) or (loop := of_kind(loops, model)) is None:
-        return NotImplemented
-    x, y = _flat(input, model), _flat(other, model)
-    if x is None or y is None:
-        return NotImplemented
-    out = like(model)
-    loop(out.size, part(out.size), condition.reshape(-1), x, y, out.reshape(-1))
-    return out
+    low, high = -np.inf if min is None else min, np.inf if max is None else max
+    return serve(CLAMP, LIGHT, (input, low, high), ())
 
 
-def _flat(value: Any, model: Array) -> Any:
-    """`value` as a flat array of the model's shape and type, or as a number; else None."""
-    if type(value) is np.ndarray and value.shape == model.shape:
-        fits = value.dtype is model.dtype and value.flags.c_contiguous
-        return value.reshape(-1) if fits else None
-    return _number(value, model.dtype)
+@kernel("lerp_number", MEDIUM)
+def lerp_number(input: Array, end: Array, *, weight: float) -> Any:
+    if abs(weight) < 0.5:
+        return serve(LERP, MEDIUM, (input, end), (weight,))
+    return serve(LERP, MEDIUM, (end, input), (1 - weight,))
 
 
-# --- functions of one array -----------------------------------------------------------------
+@kernel("round", LIGHT)
+def round(input: Array, *, decimals: int = 0) -> Any:
+    return NotImplemented if decimals else serve(ROUND, LIGHT, (input,), ())
 
 
-@loop()
-def neg_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = -x[i]
-
-
-@loop()
-def sqrt_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = np.sqrt(x[i])
-
-
-@loop()
-def relu_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.fmax(x[i], ZERO)
-
-
-@loop("contract")
-def exp_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.exp(x[i])
-
-
-@loop("contract")
-def log_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.log(x[i])
-
-
-@loop("contract")
-def tanh_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.tanh(x[i])
-
-
-@loop("contract")
-def sigmoid_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.sigmoid(x[i])
-
-
-@loop("contract")
-def erf_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = m.erf(x[i])
-
-
-@loop("contract")
-def silu_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] / (ONE + m.exp(-x[i]))
-
-
-@loop("contract")
-def gelu_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        out[i] = x[i] * m.normal_cdf(x[i])
-
-
-@loop("contract")
-def gelu_tanh_loop(x: Vector, out: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        v = x[i]
-        # (1 + tanh u) / 2 is the logistic function of 2u.
-        out[i] = v * m.sigmoid(m.TWO * m.SQRT_2_OVER_PI * (v + m.CUBIC * v * v * v))
-
-
-GELU = {"none": gelu_loop, "tanh": gelu_tanh_loop}
-
-
-def unary(loop: Loop, size: int, input: Array) -> Any:
-    """A loop of one array and its result."""
-    n = input.size
-    if n < size or not dense(input):
-        return NotImplemented
-    out = like(input)
-    loop(n, part(n), input.reshape(-1), out.reshape(-1))
-    return out
-
-
-@kernel("neg", LIGHT)
-def neg(input: Array) -> Any:
-    return unary(neg_loop, LIGHT, input)
-
-
-@kernel("sqrt", MEDIUM)
-def sqrt(input: Array) -> Any:
-    return unary(sqrt_loop, MEDIUM, input)
-
-
-@kernel("relu", MEDIUM)
-def relu(input: Array) -> Any:
-    return unary(relu_loop, MEDIUM, input)
-
-
-@kernel("exp", EXACT)
-def exp(input: Array) -> Any:
-    return unary(exp_loop, EXACT, input)
-
-
-@kernel("log", MEDIUM)
-def log(input: Array) -> Any:
-    return unary(log_loop, MEDIUM, input)
-
-
-@kernel("tanh", MEDIUM)
-def tanh(input: Array) -> Any:
-    return unary(tanh_loop, MEDIUM, input)
-
-
-@kernel("sigmoid", HEAVY)
-def sigmoid(input: Array) -> Any:
-    return unary(sigmoid_loop, HEAVY, input)
-
-
-@kernel("erf", HEAVY)
-def erf(input: Array) -> Any:
-    return unary(erf_loop, HEAVY, input)
-
-
-@kernel("silu", HEAVY)
-def silu(input: Array) -> Any:
-    return unary(silu_loop, HEAVY, input)
+@kernel("pow", MEDIUM)
+def pow(input: Array, exponent: Any) -> Any:
+    loops = POWERS.get(exponent) if isinstance(exponent, Number) else None
+    return NotImplemented if loops is None else serve(loops, MEDIUM, (input,), ())
 
 
 @kernel("gelu", HEAVY)
 def gelu(input: Array, approximate: str = "none") -> Any:
-    loop = GELU.get(approximate)
-    return NotImplemented if loop is None else unary(loop, HEAVY, input)
-
-
-# --- backward of activations ----------------------------------------------------------------
-
-
-@loop()
-def relu_grad_loop(g: Vector, out: Vector, gx: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        gx[i] = ZERO if out[i] <= ZERO else g[i]
-
-
-@loop("contract")
-def sigmoid_grad_loop(g: Vector, out: Vector, gx: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        gx[i] = g[i] * ((ONE - out[i]) * out[i])
-
-
-@loop("contract")
-def tanh_grad_loop(g: Vector, out: Vector, gx: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        gx[i] = g[i] * (ONE - out[i] * out[i])
-
-
-@loop("contract")
-def silu_grad_loop(g: Vector, x: Vector, gx: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        s = m.sigmoid(x[i])
-        gx[i] = g[i] * s * (ONE + x[i] * (ONE - s))
-
-
-@loop("contract")
-def gelu_grad_loop(g: Vector, x: Vector, gx: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        v = x[i]
-        gx[i] = g[i] * (m.normal_cdf(v) + v * m.DENSITY * m.exp(-HALF * v * v))
-
-
-@loop("contract")
-def gelu_tanh_grad_loop(g: Vector, x: Vector, gx: Vector, lo: Place, hi: Place) -> None:
-    for i in range(lo, hi):
-        v = x[i]
-        twice = m.TWO * m.SQRT_2_OVER_PI
-        s = m.sigmoid(twice * (v + m.CUBIC * v * v * v))
-        slope = twice * (ONE + np.float32(3) * m.CUBIC * v * v)
-        gx[i] = g[i] * s * (ONE + v * (ONE - s) * slope)
-
-
-GELU_GRAD = {"none": gelu_grad_loop, "tanh": gelu_tanh_grad_loop}
-
-
-def gradient(loop: Loop, size: int, g: Array, saved: Array) -> Any:
-    """A loop of a cotangent and a saved array of its shape."""
-    n = g.size
-    if n < size or g.shape != saved.shape or not (dense(g) and dense(saved)):
-        return NotImplemented
-    out = like(g)
-    loop(n, part(n), g.reshape(-1), saved.reshape(-1), out.reshape(-1))
-    return out
-
-
-@kernel("relu_grad", MEDIUM)
-def relu_grad(grad: Array, output: Array) -> Any:
-    return gradient(relu_grad_loop, MEDIUM, grad, output)
-
-
-@kernel("sigmoid_grad", MEDIUM)
-def sigmoid_grad(grad: Array, output: Array) -> Any:
-    return gradient(sigmoid_grad_loop, MEDIUM, grad, output)
-
-
-@kernel("tanh_grad", MEDIUM)
-def tanh_grad(grad: Array, output: Array) -> Any:
-    return gradient(tanh_grad_loop, MEDIUM, grad, output)
-
-
-@kernel("silu_grad", HEAVY)
-def silu_grad(grad: Array, input: Array) -> Any:
-    return gradient(silu_grad_loop, HEAVY, grad, input)
+    loops = GELU.get(approximate)
+    return NotImplemented if loops is None else serve(loops, HEAVY, (input,), ())
 
 
 @kernel("gelu_grad", HEAVY)
 def gelu_grad(grad: Array, input: Array, approximate: str = "none") -> Any:
-    loop = GELU_GRAD.get(approximate)
-    return NotImplemented if loop is None else gradient(loop, HEAVY, grad, input)
+    loops = GELU_GRAD.get(approximate)
+    return NotImplemented if loops is None else serve(loops, HEAVY, (grad, input), ())
+
+
+# --- updates ----------------------------------------------------------------------------------
+
+
+@kernel("accumulate", LIGHT)
+def accumulate(total: Array, value: Array) -> Any:
+    out = serve(ADD, LIGHT, (total, value), (1.0,), into=total)
+    return out if out is NotImplemented else None
