@@ -19,11 +19,11 @@ from . import _dtypes, backends
 from ._ops.table import TABLE, Op
 from ._storage import Reshaped, base_of, root_array, steps, storage_of
 from ._tensor import F, Tensor, refresh, refused_view
-from .backends._target import target
 from .autograd import hooks
 from .autograd.levels import Wrapped
 from .autograd.modes import INTERCEPT, PLAIN, no_grad, state
 from .autograd.node import Node, edge_of, record
+from .backends._target import target
 
 # Functions whose `out=` must have the result's dtype; those that may not write what they read.
 _EXACT = (

@@ -648,3 +648,24 @@ def test_a_long_chain_of_views_stays_cheap() -> None:
         y = y.t()
     y.sum().backward()
     assert x.grad.tolist() == [[1.0] * 3] * 2
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, y: x.add_(y, alpha=0.5),
+        lambda x, y: x.mul_(0.9).clamp_(0.1, 0.8),
+        lambda x, y: x.relu_().lerp_(y, 0.2),
+        lambda x, y: x.sub_(x),
+        lambda x, y: x.add_(y.t()).mul_(y[0]),
+    ],
+)
+def test_large_tensors_are_written_where_they_are(write: Callable[..., Any]) -> None:
+    arrays = [np.random.default_rng(i).random((150, 150), "float32") for i in (0, 1)]
+    x, y = (pyrite.tensor(a) for a in arrays)
+    before, version = x.data_ptr(), x._version
+    assert write(x, y) is x
+    assert x.data_ptr() == before
+    assert x._version > version
+    expected = write(*(torch.tensor(a) for a in arrays))
+    np.testing.assert_allclose(x.numpy(), expected.numpy(), rtol=1e-6, atol=1e-6)

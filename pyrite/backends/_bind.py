@@ -98,14 +98,10 @@ class _Binder:
         if self.op.kind == "view" and self.kernel is None:  # no arithmetic that could warn
             lines.append(f"    if {fast}: z = generic(xp, {call})")
         else:
-            first = self.op.params[self.positions[0]].name
-            lines += [f"    if {fast}:", *self.quietly(self.kernel_call(call, first), call)]
+            lines += [f"    if {fast}:", *self.quietly(self.kernel_call(call), call)]
             if reflected := self.number_first():
-                second = self.op.params[self.positions[1]].name
-                lines += [
-                    f"    elif {reflected}:",
-                    *self.quietly(self.kernel_call(call, second), call),
-                ]
+                before = self.kernel_call(call, 1)
+                lines += [f"    elif {reflected}:", *self.quietly(before, call)]
             complex = self.fast_condition(COMPLEX)
             if self.op.complex and complex != fast:  # kernels are for real numbers
                 lines += [f"    elif {complex}:", *self.quietly([], call)]
@@ -124,12 +120,13 @@ class _Binder:
             "        finally: restore(token)",
         ]  # fmt: skip
 
-    def kernel_call(self, call: str, first: str) -> list[str]:
-        """The backend's kernel, where there is one and operand `first` is large enough for it."""
+    def kernel_call(self, call: str, which: int = 0) -> list[str]:
+        """The backend's kernel, where there is one and that operand is large enough for it."""
         if self.kernel is None:
             return []
         size = getattr(self.kernel, "min_size", 0)
-        guard = [f"if {first}.size >= {size}:"] if size else []
+        name = self.op.params[self.positions[which]].name if size else ""
+        guard = [f"if {name}.size >= {size}:"] if size else []
         pad = "    " * len(guard)
         return [
             *guard, f"{pad}z = kernel({call})", f"{pad}if z is not NotImplemented: return z",

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..._target import target
 from . import _math as m
 from ._jit import Flags, Loop, Scalar, Table, Vector, loop
-from ._registry import F32, F64, Array, kernel, part
+from ._registry import F32, F64, Array, empty, kernel, part
 
 BOTH = ("float32", "float64")
 LIGHT, MEDIUM, HEAVY = 32768, 8192, 1024  # elements from which a loop beats NumPy's ufuncs
@@ -155,12 +155,12 @@ def serve(
 def _result(plan: Plan, kind: Any, operands: list[Array], offered: Any) -> Array:
     """The memory on offer where the result fits it, else new memory."""
     if offered is None or offered.dtype is not kind or offered.shape != plan.shape:
-        return np.empty(plan.shape, kind)
+        return empty(plan.shape, kind)
     if plan.order is not None or not offered.flags.c_contiguous:
-        return np.empty(plan.shape, kind)
+        return empty(plan.shape, kind)
     for x in operands:  # an operand may be that memory, element by element, but no part of it
         if x is not offered and np.may_share_memory(x, offered):
-            return np.empty(plan.shape, kind)
+            return empty(plan.shape, kind)
     return offered
 
 
