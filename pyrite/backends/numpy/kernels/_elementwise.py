@@ -22,7 +22,7 @@ from ._jit import Flags, Loop, Scalar, Table, Vector, loop
 from ._registry import F32, F64, Array, empty, kernel, part
 
 BOTH = ("float32", "float64")
-LIGHT, MEDIUM, HEAVY = 32768, 8192, 1024  # elements from which a loop beats NumPy's ufuncs
+LIGHT, MEDIUM, HEAVY = 16384, 8192, 256  # elements from which a loop beats NumPy's ufuncs
 BLOCK = m.BLOCK
 IN_PLACE, SPREAD, NUMBER = 0, 1, 2  # how a loop reads an operand
 Number = float | int
@@ -75,7 +75,7 @@ def expression(
         elements="\n".join(f"            {a} = some_{a}[j]" for a in arrays),
         value=value,
     )
-    scope = {**vars(m), **SCOPE, "m": m, "__name__": __name__}
+    scope = {**vars(m), **SCOPE, "m": m, "__name__": f"{__package__}.pointwise"}
     exec(compile(text, __file__, "exec", __future__.annotations.compiler_flag), scope)
     made = loop(*fastmath, kinds=kinds)(scope[f"{name}_loop"])
     return made if isinstance(made, tuple) else (made,)

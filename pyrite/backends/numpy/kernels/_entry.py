@@ -22,7 +22,7 @@ from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import as_dtype
 
 from . import _objects as structs
-from ._native import C_FUNCTION, I32, I64, POINTER, run_region
+from ._native import C_FUNCTION, I32, I64, POINTER, run_region, wide
 
 DOUBLE = ir.DoubleType()
 BRIEF = 8192  # elements of all arrays together up to which the interpreter lock is kept
@@ -69,7 +69,7 @@ def _object_code(
     cpu_target.typing_context.refresh()
     context.refresh()
     loop = compile_extra(
-        cpu_target.typing_context, context, function, kinds, types.void, flags, {}, library
+        cpu_target.typing_context, wide(context), function, kinds, types.void, flags, {}, library
     ).fndesc
     module = context.create_module("entry")
     define(context, module, loop)

@@ -261,6 +261,17 @@ def register(function: Callable[..., Any], fastmath: frozenset[str]) -> None:
     register_jitable(error_model="numpy", fastmath=set(fastmath), **INNER)(function)
 
 
+def wide(context: Any) -> Any:
+    """Numba's target with vectors of 512 bits, where LLVM would stop at 256 by itself."""
+
+    def prefer(function: Any, *_: Any) -> None:
+        set.add(function.attributes, '"prefer-vector-width"="512"')
+
+    if not hasattr(context, "apply_target_attributes"):  # an older Numba
+        return context
+    return context.subtarget(apply_target_attributes=prefer)
+
+
 # --- the parallel region --------------------------------------------------------------------
 
 
@@ -272,7 +283,7 @@ def fork(typing: Any, function: Any, args: Any, n: Any, chunk: Any, pool: Any) -
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         _, packed, n, chunk, pool = values
         flags = ConfigStack().top().copy()  # the loop's own, not Numba's defaults
-        compiled = context.compile_subroutine(
+        compiled = wide(context).compile_subroutine(
             builder, function.dispatcher.py_func, inner, flags=flags
         )
         given = cgutils.unpack_tuple(builder, packed, len(args))
@@ -288,8 +299,9 @@ def run_region(
 ) -> None:  # fmt: skip
     """Generate the run of `loop(*args, lo, hi)` over [0, n), `loop` being what Numba describes.
 
-    The region's record (next index, n, chunk, arguments) lies on the caller's stack. Whoever runs
-    the region, one thread or many, takes chunks by an atomic addition until none is left.
+    The region's record (chunks taken, n, chunk, arguments) lies on the caller's stack. Whoever runs
+    the region takes chunks by an atomic addition until none is left: the caller from the front, the
+    pool's threads from the back, so that each finds in its cache what it wrote in the last region.
     """
     fields = [I64(0), n, chunk, *args]
     record = ir.LiteralStructType([f.type for f in fields])
@@ -308,19 +320,29 @@ def run_region(
 
 
 def _region(context: Any, module: Any, loop: Any, signature: Any, record: Any) -> Any:
-    """The C function of one parallel region: take chunks and run the loop until none is left."""
+    """The C function of one parallel region: take chunks and run the loop until none is left.
+
+    An odd address of the record says to take them from the back. Its first word counts the chunks
+    taken from the front in its low half, those from the back in its high half.
+    """
     region = ir.Function(module, REGION, module.get_unique_name("region"))
     region.linkage = "internal"
     builder = ir.IRBuilder(region.append_basic_block())
-    spot = builder.bitcast(region.args[0], record.as_pointer())
+    word = builder.ptrtoint(region.args[0], I64)
+    backwards = builder.trunc(word, ir.IntType(1))
+    spot = builder.inttoptr(builder.and_(word, I64(-2)), record.as_pointer())
     field = [cgutils.gep_inbounds(builder, spot, 0, i) for i in range(len(record.elements))]
     n, chunk, *args = (builder.load(f) for f in field[1:])
+    last = builder.udiv(builder.sub(n, I64(1)), chunk)
+    step = builder.select(backwards, I64(1 << 32), I64(1))
     take, work, done = (region.append_basic_block() for _ in range(3))
-    builder.branch(take)
+    builder.cbranch(builder.icmp_signed(">", n, I64(0)), take, done)
     builder.position_at_end(take)
-    lo = builder.atomic_rmw("add", field[0], chunk, "seq_cst")
-    builder.cbranch(builder.icmp_signed("<", lo, n), work, done)
+    taken = builder.atomic_rmw("add", field[0], step, "seq_cst")
+    front, back = builder.and_(taken, I64((1 << 32) - 1)), builder.lshr(taken, I64(32))
+    builder.cbranch(builder.icmp_signed("<=", builder.add(front, back), last), work, done)
     builder.position_at_end(work)
+    lo = builder.mul(builder.select(backwards, builder.sub(last, back), front), chunk)
     hi = builder.add(lo, chunk)
     hi = builder.select(builder.icmp_signed("<", hi, n), hi, n)
     context.call_internal_no_propagate(builder, loop, signature, [*args, lo, hi])
@@ -374,7 +396,7 @@ def worker(pool: int, index: int, _: int) -> None:
         seen = word >> 16
         while index < load(pool + LIMIT) and (word & 1) == 1 and (word >> 16) == seen:
             if replace(pool + WORD, word, word + 2):
-                call_region(load(pool + JOB), load(pool + JOB + 8))
+                call_region(load(pool + JOB), load(pool + JOB + 8) + 1)
                 add(pool + DONE, 1)
                 break
             word = load(pool + WORD)
