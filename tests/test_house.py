@@ -50,9 +50,9 @@ ALLOWED = {
 
 # Lines of code per area (kernels apart). The plan was 12,000 for all of them together.
 BUDGETS = {
-    "backends": 970, "_ops": 4_815, "autograd": 3_365, "_graph": 350, "_composites": 7_145,
+    "backends": 980, "_ops": 4_815, "autograd": 3_365, "_graph": 350, "_composites": 7_145,
     "nn": 4_025, "data": 1_190, "optim": 1_680, "distributions": 2_645, "sparse": 995,
-    "func": 390, "compiler": 1_450, "library": 240, "testing": 150, "the rest": 3_180,
+    "func": 390, "compiler": 1_450, "library": 240, "testing": 150, "the rest": 3_200,
 }  # fmt: skip
 
 # Modules that may catch every error: they hand it on to another frame, thread or process.
