@@ -34,6 +34,8 @@ _REFLECTION = frozenset(("getattr", "setattr", "vars", "__dict__", "hasattr", "d
 def _own(name: str | None) -> bool:
     """Whether a module is Pyrite's, Python's or an installed one, whose globals are no settings."""
     top = (name or "").partition(".")[0]
+    if top == "__main__":  # its file may be that of a notebook's kernel
+        return False
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     installed = {"site-packages", "dist-packages"} & set(Path(file).parts)
     return top == PACKAGE or top in sys.stdlib_module_names or bool(installed)
