@@ -366,7 +366,10 @@ class _Writer(Source):
         return f"[{outs}] = {self.name(call.function)}({', '.join([*given, *numbers])}, {facts})"
 
     def _epilogue(self) -> list[str]:
-        lines = [f"    storage_of({self.holder(t)}).version += 1" for t in self.seen.written]
+        inputs = set(map(id, self.seen.inputs))  # tensors outside of them have a storage by now
+        held = [(self.holder(t), id(t) in inputs) for t in self.seen.written]
+        lines = [f"    {f'storage_of({t})' if own else f'{t}.storage'}.version += 1"
+                 for t, own in held]  # fmt: skip
         for leaf, value in self.new:
             made = "None" if value is None else f"Tensor({value.name})"
             if value is not None and value.name in self.constants and value.name not in self.old:

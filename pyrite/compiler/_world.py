@@ -48,6 +48,27 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+class _View:
+    """Values without a container: numbers by value and type, all else by identity."""
+
+    __slots__ = ("get", "ids", "names", "values")
+
+    def __init__(self, get: Callable[[], tuple[Any, ...]], names: list[str]) -> None:
+        self.get, self.names, self.values = get, names, get()
+        self.ids = tuple(map(id, self.values))
+
+    def change(self) -> str | None:
+        """The name of what is not as it was; other objects that are equal are taken over."""
+        now = self.get()
+        if len(now) != len(self.values):
+            return self.names[0]
+        for i, (a, b) in enumerate(zip(now, self.values, strict=True)):
+            if not _same(a, b):
+                return self.names[i if i < len(self.names) else 0]
+        self.values, self.ids = now, tuple(map(id, now))
+        return None
+
+
 class World:
     """The reachable state.
 
@@ -65,7 +86,7 @@ class World:
         self.live: list[Any] = []  # dicts, lists and sets, each with its copy in `seen`
         self.seen: list[Any] = []
         self.owners: list[Any] = []
-        self.getters: list[tuple[Callable[[], tuple[Any, ...]], tuple[Any, ...], list[str]]] = []
+        self.views: list[_View] = []
         self.empty: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._todo = list(roots)
@@ -180,12 +201,8 @@ class World:
         self._each(map(_contents, cells))
 
     def _get(self, get: Callable[[], tuple[Any, ...]], names: list[str]) -> None:
-        """Watch values without a container: settings by value and type, objects by identity."""
-
-        def keys() -> tuple[Any, ...]:
-            return tuple([(v, type(v)) if isinstance(v, ATOMS) else id(v) for v in get()])
-
-        self.getters.append((keys, keys(), names))
+        """Watch values that have no container."""
+        self.views.append(_View(get, names))
 
     def _container(self, value: Any) -> None:
         if isinstance(value, list | dict | set):
@@ -208,8 +225,8 @@ class World:
 
     def same(self) -> bool:
         """Whether all is as it was; what no code reads may change."""
-        for get, want, _ in self.getters:
-            if get() != want:
+        for view in self.views:
+            if tuple(map(id, view.get())) != view.ids and view.change() is not None:
                 return False
         if any(self.empty):
             return False
@@ -222,11 +239,9 @@ class World:
 
     def change(self) -> str | None:
         """What is not as it was, in words; None if nothing that matters."""
-        for get, want, names in self.getters:
-            now = get()
-            if now != want:
-                differs = [n for n, a, b in zip(names, now, want, strict=False) if a != b]
-                return ", ".join(differs) or "a variable"
+        for view in self.views:
+            if (name := view.change()) is not None:
+                return name
         if any(self.empty):
             return "a hook"
         for i, (now, was) in enumerate(zip(self.live, self.seen, strict=True)):

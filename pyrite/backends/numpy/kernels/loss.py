@@ -11,7 +11,7 @@ from ._jit import Doubles, Ints, Matrix, Vector, loop
 from ._math import ZERO
 from ._registry import F32, I64, Array, dense, kernel, like, rows
 
-MIN = 256
+MIN = 16
 
 
 @loop("contract", "reassoc")
