@@ -29,7 +29,7 @@ def lanes(x: Any) -> int:
 def multiply(sizes: Any, a: Any, b: Any, out: Any, add: bool) -> None:
     """out = a @ b, or that added to `out`, for sizes = (rows, vectors, depth).
 
-    Each element is summed in the order of depth, whatever the blocking.
+    Each element is summed from zero in the order of depth, and then added.
 
     Args:
         a: (array, offset, offsets of rows, offsets of depth).
@@ -43,6 +43,11 @@ def multiply(sizes: Any, a: Any, b: Any, out: Any, add: bool) -> None:
         right = b[0][b[1] + v * b[2] + b[3][:depth, None] + np.arange(wide)]
         spots = out[1] + np.arange(rows)[:, None] * out[2] + v * wide + np.arange(wide)
         out[0][spots] = left @ right + (out[0][spots] if add else 0)
+
+
+def move(x: Any, at: int, out: Any, to: int) -> None:
+    """Copy one vector."""
+    out[to : to + lanes(x)] = x[at : at + lanes(x)]
 
 
 def transpose(x: Any, at: int, rows: Any, out: Any, to: int, columns: Any) -> None:

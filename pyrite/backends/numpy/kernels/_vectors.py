@@ -115,15 +115,6 @@ def _tile(height: int, width: int) -> Any:
             _at(builder, out, to, builder.mul(out_row, I64(r)), I64(v * kind.count))
             for r, v in each
         ]
-        with builder.if_else(add) as (more, fresh):
-            with more:
-                before, source = [_load(builder, s) for s in spots], builder.block
-            with fresh:
-                other = builder.block
-        sums = [builder.phi(kind) for _ in each]
-        for value, old in zip(sums, before, strict=True):
-            value.add_incoming(old, source)
-            value.add_incoming(_constant(kind, 0.0), other)
         entry, body = builder.block, builder.append_basic_block()
         builder.branch(body)
         builder.position_at_end(body)
@@ -137,16 +128,21 @@ def _tile(height: int, width: int) -> Any:
             x = _splat(builder, builder.load(_at(builder, line, left)), kind)
             for v, y in enumerate(vectors):
                 news.append(_multiply_add(builder, x, y, totals[r * width + v]))
-        for total, old, new in zip(totals, sums, news, strict=True):
-            total.add_incoming(old, entry)
+        for total, new in zip(totals, news, strict=True):
+            total.add_incoming(_constant(kind, 0.0), entry)
             total.add_incoming(new, body)
         k_next = builder.add(k, I64(1))
         k.add_incoming(k_next, body)
         end = builder.append_basic_block()
         builder.cbranch(builder.icmp_signed("<", k_next, depth), body, end)
         builder.position_at_end(end)
-        for new, spot in zip(news, spots, strict=True):
-            _store(builder, new, spot)
+        with builder.if_else(add) as (more, fresh):
+            with more:
+                for new, spot in zip(news, spots, strict=True):
+                    _store(builder, builder.fadd(_load(builder, spot), new), spot)
+            with fresh:
+                for new, spot in zip(news, spots, strict=True):
+                    _store(builder, new, spot)
 
     @intrinsic
     def tile(
@@ -213,6 +209,17 @@ def _multiply(sizes, a, b, out, add):
 
 
 # --- moves and transforms -------------------------------------------------------------------
+
+
+@intrinsic
+def _move(typing: Any, x: Any, at: Any, out: Any, to: Any) -> Any:
+    def emit(builder: Any, x: Any, at: Any, out: Any, to: Any) -> None:
+        _store(builder, _load(builder, _at(builder, x, at)), _at(builder, out, to))
+
+    return types.void(x, types.int64, out, types.int64), _procedure(emit)
+
+
+overload(_simd.move)(lambda x, at, out, to: lambda x, at, out, to: _move(x, at, out, to))
 
 
 @intrinsic

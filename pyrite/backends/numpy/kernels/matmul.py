@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _gemm
 from . import _math as m
 from ._jit import Ints, Loop, Matrix, Vector, loop
 from ._registry import F32, F64, Array, empty, kernel
@@ -90,14 +91,22 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
     """
     library, batch = blas(), prod(a.shape[:-2])
     (height, depth), width = a.shape[-2:], b.shape[-1]
-    if library is None or batch * height * width * depth <= SMALL or b.shape[-2] != depth:
+    if batch * height * width * depth <= SMALL or b.shape[-2] != depth:
         return NotImplemented
-    if a.dtype is not b.dtype or (gemm := library.gemm.get(a.dtype)) is None:
+    if a.dtype is not b.dtype or a.dtype not in (F32, F64):
         return NotImplemented
     if bias is not None and not (bias.dtype is a.dtype and bias.shape == (width,)):
         return NotImplemented
+    own = a.dtype is F32 and batch == 1 and min(height, width, depth) >= _gemm.LEAST
+    if library is None and not own:
+        return NotImplemented
     (left, ta), (right, tb) = _plain(a), _plain(b)
     out, double = empty((*a.shape[:-1], width), a.dtype), a.dtype is F64
+    shift = np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias)
+    if own:
+        _gemm.product(left, ta, right, tb, shift, out.reshape(-1, width))
+        return out
+    assert library is not None
     rows, cols = height, width
     if height * width * depth > 2 * SMALL:
         rows, cols = (_panel(height), width) if height >= width else (height, _panel(width))
@@ -106,8 +115,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
     plan = np.array([ta, tb, down, across, height, width, depth, rows, cols, step])
     chunk = max(1, SMALL // (rows * cols * depth))
     library.run(
-        products[double], batch * down * across, chunk, gemm, left, right,
-        np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias),
+        products[double], batch * down * across, chunk, library.gemm[a.dtype], left, right, shift,
         out.reshape(-1, width), plan,
     )  # fmt: skip
     return out
