@@ -185,7 +185,21 @@ for _kind in ("float32", "float64"):
     CASES.setdefault("sampled_matmul", []).append(
         (normal(90, 33, kind=_kind), _row, _col, normal(70, 33, kind=_kind))
     )
-CASES["linear_grad_weight"] = [(normal(3, 50, 70), normal(3, 50, 100))]
+CASES["linear_grad_weight"] = [
+    (normal(3, 50, 70), normal(3, 50, 100)),
+    (normal(400, 333), normal(400, 50)),
+]
+CASES["lstm_gates"] = [(normal(9, 64), normal(9, 16)), (normal(2, 5, 52), normal(2, 5, 13))]
+CASES["lstm_gates_grad"] = [
+    (h, c, normal(9, 68), normal(9, 17))
+    for h, c in ((normal(9, 17), normal(9, 17)), (None, normal(9, 17)), (normal(9, 17), None))
+]
+CASES["gru_gates"] = [(normal(9, 48), normal(9, 48), normal(9, 16))]
+CASES["gru_gates_grad"] = [(normal(9, 17), normal(9, 51), normal(9, 51), normal(9, 17))]
+CASES["lstm_layer"] = [(normal(5, 13, 128), normal(13, 32), normal(13, 32), normal(128, 32) * 0.1)]
+CASES["gru_layer"] = [
+    (normal(5, 13, 96), normal(13, 32), normal(96, 32) * 0.1, b) for b in (None, normal(96))
+]
 _packed = normal(2, 290, 3 * 3 * 8).reshape(2, 290, 9, 8).transpose(0, 2, 1, 3)
 _holes = RNG.random((290, 270)) > 0.5
 _holes[5] = False

@@ -40,6 +40,22 @@ STEPS: dict[str, Callable[..., State]] = {
 }  # fmt: skip
 
 
+def _lstm_layer(x: Tensor, state: State, weights: Weights) -> State:
+    w_ih, w_hh, b_ih, b_hh, _ = weights
+    bias = b_ih if b_hh is None else F.add(b_ih, b_hh)
+    out, cells, _ = F.lstm_layer(F.linear(x, w_ih, bias), *state, w_hh)
+    return out, F.slice(out, (-1,)), F.slice(cells, (-1,))
+
+
+def _gru_layer(x: Tensor, state: State, weights: Weights) -> State:
+    w_ih, w_hh, b_ih, b_hh, _ = weights
+    out, _ = F.gru_layer(F.linear(x, w_ih, b_ih), *state, w_hh, b_hh)
+    return out, F.slice(out, (-1,))
+
+
+LAYERS: dict[str, Callable[..., State]] = {"lstm": _lstm_layer, "gru": _gru_layer}
+
+
 def _rows(state: State, start: int, stop: int | None) -> State:
     return tuple([F.slice(s, (slice(start, stop),)) for s in state])
 
@@ -50,13 +66,16 @@ def _joined(parts: Sequence[State]) -> State:
 
 def _direction(
     name: str, x: Tensor, sizes: Sequence[int] | None, start: State, weights: Weights, reverse: bool
-) -> tuple[list[Tensor], State]:
+) -> tuple[Tensor, State]:
     """One layer in one direction: its outputs by time and its last state.
 
     `x` (time, batch, features), or with `sizes` packed: the first `sizes[t]` sequences, longest
     first, have a step t. Ended sequences keep their state; backwards they enter one by one.
     """
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
+    if sizes is None and w_hr is None and name in LAYERS:
+        out, *last = LAYERS[name](F.flip(x, (0,)) if reverse else x, start, weights)
+        return F.flip(out, (0,)) if reverse else out, tuple(last)
     gates = F.linear(x, w_ih, b_ih)
     inputs = F.unbind(gates, 0) if sizes is None else F.split(gates, tuple(sizes), 0)
     step, outputs, ended = STEPS[name], [], []
@@ -71,7 +90,8 @@ def _direction(
             state = _joined([state, _rows(start, before, now)])
         state = step(x_t, state, w_hh, b_hh, w_hr)
         outputs.append(state[0])
-    return outputs[::-1] if reverse else outputs, _joined([state, *ended[::-1]])
+    outputs = outputs[::-1] if reverse else outputs
+    return (F.cat if packed else F.stack)(outputs, 0), _joined([state, *ended[::-1]])
 
 
 def _groups(params: Weights, has_biases: bool, count: int) -> Iterator[Weights]:
@@ -99,8 +119,8 @@ def _recurrent(
         found = []
         for way in range(directions):
             i = layer * directions + way
-            outputs, last = _direction(name, x, sizes, starts[i], weights[i], reverse=way == 1)
-            found.append(F.stack(outputs, 0) if sizes is None else F.cat(outputs, 0))
+            out, last = _direction(name, x, sizes, starts[i], weights[i], reverse=way == 1)
+            found.append(out)
             lasts.append(last)
         x = found[0] if directions == 1 else F.cat(found, -1)
     return (x, *[F.stack(each, 0) for each in zip(*lasts, strict=True)])

@@ -1,7 +1,8 @@
-"""Recurrent cells: what an LSTM and a GRU do with their gates once the products are made.
+"""Recurrent cells and layers: an LSTM and a GRU from the input's products on.
 
 Hochreiter & Schmidhuber 1997 (LSTM), Cho et al. 2014 (GRU), with the gates in PyTorch's order.
-Nothing but the gates before their nonlinearities is saved; backward computes the rest anew.
+Nothing but the gates before their nonlinearities and the states is saved; backward computes the
+rest anew. A layer is one op, so that the gradient of its weight is one product over all steps.
 """
 
 from __future__ import annotations
@@ -145,3 +146,96 @@ def _gru_second(
 
 
 gru_gates_grad.vjp_joint(_gru_second)
+
+
+# ---- layers: all steps of a sequence (time, batch, features)
+
+
+@op(outputs=("out", "cells", "gates"), public="")
+def lstm_layer(
+    xp: Any, x: Array, hx: Array, cx: Array, weight: Array
+) -> tuple[Array, Array, Array]:
+    """Hidden and cell states and gates of all steps.
+
+    From the input's part of the gates (time, batch, 4 n), the first states (batch, n) and the
+    state's weight (4 n, n).
+    """
+    rows = []
+    for t in range(x.shape[0]):
+        gates = x[t] + xp.matmul(hx, weight.T)
+        *_, o, cx, tanh = _lstm(xp, gates, cx)
+        hx = o * tanh
+        rows.append((hx, cx, gates))
+    return tuple([xp.stack(each) for each in zip(*rows, strict=True)])
+
+
+@op(outputs=("out", "gates"), public="")
+def gru_layer(
+    xp: Any, x: Array, hx: Array, weight: Array, bias: Array | None
+) -> tuple[Array, Array]:
+    """States of all steps and the states' part of their gates.
+
+    From the input's part (time, batch, 3 n), the first state (batch, n), and the state's weight
+    (3 n, n) and bias (3 n).
+    """
+    rows = []
+    for t in range(x.shape[0]):
+        gates = xp.matmul(hx, weight.T)
+        gates = gates if bias is None else gates + bias
+        _, z, n, _ = _gru(xp, x[t], gates)
+        hx = n + z * (hx - n)
+        rows.append((hx, gates))
+    return tuple([xp.stack(each) for each in zip(*rows, strict=True)])
+
+
+def _plus(F: Any, a: Any, b: Any) -> Any:
+    """The sum of what there is."""
+    return b if a is None else a if b is None else F.add(a, b)
+
+
+def _steps(F: Any, x: Any, count: int) -> list[Any]:
+    return [None] * count if x is None else list(F.unbind(x, 0))
+
+
+def _before(F: Any, start: Any, states: Any) -> Any:
+    """The state that each step finds."""
+    return F.cat([F.reshape(start, (1, *start.shape)), F.slice(states, (slice(0, -1),))], 0)
+
+
+def _lstm_layer_grad(
+    F: Any, g_out: Any, g_cells: Any, g_gates: Any, hx: Any, cx: Any, weight: Any, out: Any,
+    cells: Any, gates: Any, mask: Any,
+) -> tuple[Any, ...]:  # fmt: skip
+    count, h, c, found = gates.shape[0], None, None, []
+    before, gate = _steps(F, _before(F, cx, cells), count), _steps(F, gates, count)
+    from_out, from_cells, from_gates = (_steps(F, g, count) for g in (g_out, g_cells, g_gates))
+    for t in reversed(range(count)):
+        h, c = _plus(F, from_out[t], h), _plus(F, from_cells[t], c)
+        row, c = F.lstm_gates_grad(h, c, gate[t], before[t])
+        found.append(_plus(F, row, from_gates[t]))
+        h = F.matmul(found[-1], weight)
+    g = F.stack(found[::-1], 0)
+    return g, h, c, F.linear_grad_weight(g, _before(F, hx, out)) if mask[3] else None
+
+
+def _gru_layer_grad(
+    F: Any, g_out: Any, g_gates: Any, x: Any, hx: Any, weight: Any, bias: Any, out: Any,
+    gates: Any, mask: Any,
+) -> tuple[Any, ...]:  # fmt: skip
+    count, h, found = gates.shape[0], None, []
+    states = _before(F, hx, out)
+    before, inputs, gate = (_steps(F, each, count) for each in (states, x, gates))
+    from_out, from_gates = (_steps(F, g, count) for g in (g_out, g_gates))
+    for t in reversed(range(count)):
+        h = _or_zeros(F, _plus(F, from_out[t], h), hx)
+        row, own, h = F.gru_gates_grad(h, inputs[t], gate[t], before[t])
+        own = _plus(F, own, from_gates[t])
+        found.append((row, own))
+        h = F.add(h, F.matmul(own, weight))
+    rows, owns = (F.stack(each, 0) for each in zip(*found[::-1], strict=True))
+    g_weight = F.linear_grad_weight(owns, states) if mask[2] else None
+    return rows, h, g_weight, F.sum(owns, (0, 1)) if mask[3] else None
+
+
+lstm_layer.vjp_joint(_lstm_layer_grad)
+gru_layer.vjp_joint(_gru_layer_grad)

@@ -369,8 +369,8 @@ def warmup() -> tuple[int, float, Path | None]:
 
 # What a training step needs last is filled first: the program that waits begins with the rest.
 ORDER = (
-    "optim", "loss", "pool", "normalization", "softmax", "_gemm", "matmul", "reduce", "direct", "winograd",
-    "pointwise",
+    "optim", "loss", "pool", "normalization", "softmax", "_gemm", "matmul", "reduce", "direct",
+    "winograd", "pointwise",
 )  # fmt: skip
 
 
