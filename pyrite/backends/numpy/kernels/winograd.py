@@ -23,6 +23,9 @@ LANES = 16
 TILES = 128  # tiles of a block: their frequencies stay in the second-level cache
 FEW = 256  # tiles up to which each step is a loop of its own
 SUMMED = 512  # tiles whose frequencies are summed into a filter's gradient at a time
+NEAR = 64  # tiles of a block of that sum, where the sum itself is in the cache too
+PARTS = 8  # sums side by side, at most
+SUMS = 1 << 21  # their elements together
 ROWS = 64  # input channels of a part of that sum
 SLACK = 48  # elements that keep the frequencies off the same lines of a cache
 
@@ -211,10 +214,49 @@ def correlate(
 
 
 @loop()
-def unpack(sums: Vector, inputs: int, outputs: int, out: Vector, lo: int, hi: int) -> None:
-    """Filters (outputs, inputs, 3, 3) from their frequencies."""
+def filter_sums(
+    x: Vector, grad: Vector, a: Ints, b: Ints, places: Ints, steps: Ints, out_places: Ints,
+    out_steps: Ints, tiles: Ints, out_tiles: Ints, unit: Ints, units: int, each: int, per: int,
+    scratch: Vector, slots: Ints, out: Vector, lo: int, hi: int,
+) -> None:  # fmt: skip
+    """`correlate` for whole blocks of `per` units: a part adds up `each` units on its own."""
+    count, inputs, outputs = a[5] * a[6], a[0], b[0]
+    step, out_step = per * count * inputs + SLACK, per * count * outputs + SLACK
+    slot = s.take(slots)
+    first = slot * (scratch.size // slots.size)
+    second = first + 16 * step
+    block = second + 16 * out_step
+    for part in range(lo, hi):
+        final = min(part * each + each, units)
+        for start in range(part * each, final, per):
+            end = min(start + per, final)
+            for u in range(start, end):
+                at = (u - start) * count
+                analyse_unit(x, a, u, False, (places, steps), scratch, block, scratch,
+                             first + at * inputs, step)  # fmt: skip
+                analyse_unit(grad, b, u, True, (out_places, out_steps), scratch, block, scratch,
+                             second + at * outputs, out_step)  # fmt: skip
+            sizes = (inputs, outputs // LANES, (end - start) * count)
+            for f in range(16):
+                s.multiply(sizes, (scratch, first + f * step, unit, tiles),
+                           (scratch, second + f * out_step, LANES, out_tiles),
+                           (out, (part * 16 + f) * inputs * outputs, outputs),
+                           start > part * each)  # fmt: skip
+    s.give(slots, slot)
+
+
+@loop()
+def unpack(
+    sums: Vector, parts: int, inputs: int, outputs: int, out: Vector, lo: int, hi: int
+) -> None:  # fmt: skip
+    """Filters (outputs, inputs, 3, 3) from the frequencies that the parts give together."""
     step = inputs * outputs
     for o in range(lo * LANES, hi * LANES, LANES):
+        for p in range(1, parts):
+            for k in range(o, 16 * step, outputs):
+                total, more = sums[k : k + LANES], sums[16 * p * step + k :]
+                for i in range(LANES):
+                    total[i] += more[i]
         for c in range(inputs):
             s.to_filter_back(sums, c * outputs + o, (4 * step, step, 1), out, (o * inputs + c) * 9,
                              (3, 1, inputs * 9))  # fmt: skip
@@ -257,7 +299,9 @@ def layout(
     strips = -(-high // tall)
     units, count = batch * strips, tall * wide
     blocks = max(1, round(units * count / TILES))
-    most = units * count
+    per = -(-units // blocks)
+    whole = units if units * count <= FEW else 1
+    most = count * max(per, whole, min(units, max(1, SUMMED // count)))
 
     def side(n: int, h: int, w: int, p: int, edge: int) -> Side:
         across = (2 * wide + edge) * n
@@ -267,7 +311,7 @@ def layout(
         return Side(sizes, places, table(LANES, h * w), table(most, n),
                     (2 * tall + edge) * across)  # fmt: skip
 
-    return Layout(units, count, -(-units // blocks), side(channels, height, width, pad, 2),
+    return Layout(units, count, per, side(channels, height, width, pad, 2),
                   side(outputs, rows, columns, 0, 0))  # fmt: skip
 
 
@@ -294,7 +338,7 @@ def convolve(
     size = (batch, outputs, int(p.far.sizes[1]), int(p.far.sizes[2]))
     out, shift, free = empty(size, F32), np.empty(0, F32) if bias is None else bias, slots()
     near, far, tiles = p.near, p.far, p.units * p.tiles
-    unit, line, flat = table(max(channels, tiles)), table(channels, LANES), out.reshape(-1)
+    unit, line, flat = table(channels), table(channels, LANES), out.reshape(-1)
     room = max(near.block, far.block)
     if tiles > FEW:
         most = p.per * p.tiles
@@ -323,12 +367,25 @@ def filter_gradient(grad: Array, x: Array, pad: int) -> Array:
     outputs = grad.shape[1]
     p = layout(batch, channels, outputs, height, width, pad)
     near, far, free = p.near, p.far, slots()
+    out, parts = empty((outputs, channels, 3, 3), F32), SUMS // (16 * channels * outputs)
+    if parts >= 4 and p.units >= 4:
+        each = -(-p.units // min(parts, PARTS))
+        parts, per = -(-p.units // each), max(1, NEAR // p.tiles)
+        sums = aligned(parts * 16 * channels * outputs)
+        room = 16 * (per * p.tiles * (channels + outputs) + 2 * SLACK) + max(near.block, far.block)
+        filter_sums(
+            parts, 1, x.reshape(-1), grad.reshape(-1), near.sizes, far.sizes, near.places,
+            near.steps, far.places, far.steps, near.tiles, far.tiles, table(channels), p.units,
+            each, per, aligned(room * free.size), free, sums,
+        )  # fmt: skip
+        unpack(outputs // LANES, 1, sums, parts, channels, outputs, out.reshape(-1))
+        return out
     group = max(1, SUMMED // p.tiles)
     count = min(group, p.units) * p.tiles
     step, grad_step = count * channels + SLACK, count * outputs + SLACK
     seen, given = aligned(16 * step), aligned(16 * grad_step)
     scratch = aligned(max(near.block, far.block) * free.size)
-    sums, out = aligned(16 * channels * outputs), empty((outputs, channels, 3, 3), F32)
+    sums = aligned(16 * channels * outputs)
     for begin in range(0, p.units, group):
         n = min(group, p.units - begin)
         analyse(n, 1, x.reshape(-1), near.sizes, begin, False, near.places, near.steps, step,
@@ -338,7 +395,7 @@ def filter_gradient(grad: Array, x: Array, pad: int) -> Array:
         correlate(16 * -(-channels // ROWS), 1, seen, given, channels, outputs, n * p.tiles,
                   near.tiles, far.tiles, table(channels), step, grad_step, begin > 0,
                   sums)  # fmt: skip
-    unpack(outputs // LANES, 1, sums, channels, outputs, out.reshape(-1))
+    unpack(outputs // LANES, 1, sums, 1, channels, outputs, out.reshape(-1))
     return out
 
 
