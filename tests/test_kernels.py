@@ -103,6 +103,13 @@ CASES |= {
     name: [(normal(67, 129), -1), (normal(100_003), ()), (normal(5, 7, 33, 31), (2, 3), True)]
     for name in ("amax", "amin")
 }
+for _name, _rest in (("var", (1,)), ("std", (0,)), ("vector_norm", ())):
+    _cases = [((100_003,), None), ((67, 129), -1), ((5, 7, 33, 31), (2, 3)), ((9, 1000), ())]
+    CASES[_name] = [
+        (x, *((d, *_rest) if _rest else (2, d)), keepdim)
+        for x, d in [(normal(*s, kind=k) + 3, d) for s, d in _cases for k in BOTH]
+        for keepdim in (False, True)
+    ]
 CASES["argmax"] = [(normal(567, 13), 1), (normal(9, 10, 129), -1, True)]
 for _name in ("softmax", "log_softmax"):
     CASES[_name] = [(normal(128, 10), 1), (normal(7, 9, 333), -1)]

@@ -272,6 +272,19 @@ def total(x: Any) -> Any:
 
 
 @inline("contract", "reassoc")
+def deviations(x: Any, center: Any) -> Any:
+    """The sum of x - center over a vector as float64, in runs as `total`."""
+    result = 0.0
+    for start in range(0, x.size, 256):
+        run = x[start : start + 256]
+        part = x.dtype.type(0)
+        for i in range(run.size):
+            part += run[i] - center
+        result += part
+    return result
+
+
+@inline("contract", "reassoc")
 def squared_deviations(x: Any, center: Any) -> Any:
     """The sum of (x - center)**2 over a vector as float64, in runs as `total`."""
     result = 0.0

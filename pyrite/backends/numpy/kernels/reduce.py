@@ -33,6 +33,22 @@ def sum_rows(x: Vector, width: int, divisor: float, out: Vector, lo: int, hi: in
 
 
 @loop(kinds=BOTH)
+def square_rows(
+    x: Vector, width: int, centered: bool, means: Doubles, squares: Doubles, lo: int, hi: int
+) -> None:
+    """Per row (the last may be shorter) its mean, and the sum of squared distances from it.
+
+    Not `centered`: 0, and the sum of squares.
+    """
+    for r in range(lo, hi):
+        row = x[r * width : min((r + 1) * width, x.size)]
+        center = x.dtype.type(m.total(row) / row.size if centered else 0.0)
+        rest = m.deviations(row, center) if centered else 0.0  # what rounding the mean lost
+        means[r] = center + rest / row.size
+        squares[r] = m.squared_deviations(row, center) - rest * rest / row.size
+
+
+@loop(kinds=BOTH)
 def sum_columns(x: Matrix, sums: Matrix, lo: int, hi: int) -> None:
     for b in range(lo, hi):
         out = sums[b]
@@ -131,6 +147,30 @@ def _columns(x: Array, count: int, shape: tuple[int, ...]) -> Any:
     return sums.reshape(shape)
 
 
+def add_squares(input: Array, dim: Any, keepdim: bool, correction: float | None, root: bool) -> Any:
+    """The squares over `dim`: their sum (correction None), or the variance; or the root of it."""
+    if input.size < MIN or of_kind(square_rows, input) is None:
+        return NotImplemented
+    case, outer, inner, shape = layout(input.shape, dim, keepdim)
+    divisor = 1.0 if correction is None else float(inner - correction)
+    if case not in ("all", "rows") or divisor <= 0:
+        return NotImplemented
+    centered, whole = correction is not None, case == "all"
+    width = part(inner) if whole else inner
+    count = -(-inner // width) if whole else outer
+    means, squares = np.empty(count), np.empty(count)
+    square_rows[input.dtype is F64](
+        count, rows(count, width), input, width, centered, means, squares
+    )  # fmt: skip
+    if whole and count > 1:
+        sizes = np.full(count, width)
+        sizes[-1] = inner - (count - 1) * width
+        mean = (means * sizes).sum() / inner
+        squares = (squares + sizes * (means - mean) ** 2).sum() if centered else squares.sum()
+    out = squares / divisor
+    return np.asarray(np.sqrt(out) if root else out, input.dtype).reshape(shape)
+
+
 def by_rows(loops: tuple[Loop, Loop], input: Array, dim: Any, keepdim: bool, widest: int) -> Any:
     """A reduction that has a loop for the last dimensions alone, of at most `widest` elements."""
     run = of_kind(loops, input)
@@ -183,3 +223,18 @@ def amin(input: Array, dim: Any = (), keepdim: bool = False) -> Any:
 @kernel("argmax", MIN)
 def argmax(input: Array, dim: int | None = None, keepdim: bool = False) -> Any:
     return by_rows(argmax_rows, input, dim, keepdim, 256)
+
+
+@kernel("var", MIN)
+def var(input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False) -> Any:
+    return add_squares(input, dim, keepdim, correction, False)
+
+
+@kernel("std", MIN)
+def std(input: Array, dim: Any = None, correction: float = 1, keepdim: bool = False) -> Any:
+    return add_squares(input, dim, keepdim, correction, True)
+
+
+@kernel("vector_norm", MIN)
+def vector_norm(input: Array, ord: float = 2, dim: Any = None, keepdim: bool = False) -> Any:
+    return add_squares(input, dim, keepdim, None, True) if ord == 2 else NotImplemented
