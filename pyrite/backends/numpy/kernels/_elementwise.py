@@ -28,6 +28,9 @@ IN_PLACE, SPREAD, NUMBER = 0, 1, 2  # how a loop reads an operand
 Number = float | int
 SCOPE = {"Flags": Flags, "Scalar": Scalar, "Table": Table, "Vector": Vector, "BLOCK": BLOCK}
 
+# Op of a row -> its parameters and the value of an element: what chains of ops are made of.
+VALUES: dict[str, tuple[list[str], str]] = {}
+
 _LOOP = """
 def {name}_loop({arrays}{numbers}out: Vector, plan: Table, lo: int, hi: int) -> None:
 {buffers}
@@ -87,6 +90,7 @@ def row(
 ) -> tuple[Loop, ...]:  # fmt: skip
     """The kernel of op `name`, all in one: parameters with a default are numbers."""
     params = [p.strip() for p in signature.split(",") if p.strip() not in "*"]
+    VALUES[name] = [p.partition("=")[0] for p in params], value
     arrays = [p for p in params if "=" not in p]
     numbers = [p.partition("=")[0] for p in params if "=" in p]
     loops = expression(name, arrays, numbers, value, *fastmath, kinds=kinds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,6 +20,7 @@ import numpy as np
 
 from ...._codegen import define
 from ...._files import atomic_write
+from ._elementwise import VALUES
 from ._jit import Loop, Unavailable, available, cache_folder
 from ._registry import F32, empty, part, rows
 
@@ -29,35 +31,17 @@ def _compared(sign: str) -> Callable[..., Text]:
     return lambda x, y: f"{x} {sign} {y}"
 
 
-# Op -> the expression of one element from those of its arguments, in order; None: not this call.
-# Numbers arrive as text, strings and None as they are; a number that STATIC names as it is.
+# Beside the rows of `_elementwise`: op -> the value of an element from those of its arguments, in
+# order; None: not this call. Numbers arrive as text, strings and None as they are, and what STATIC
+# names as the number itself.
 FORMS: dict[str, Callable[..., Text]] = {
     "add": lambda x, y, alpha=1: f"{x} + {y}" if alpha == 1 else None,
     "sub": lambda x, y, alpha=1: f"{x} - {y}" if alpha == 1 else None,
-    "mul": lambda x, y: f"{x} * {y}",
-    "div": lambda x, y: f"{x} / {y}",
-    "neg": lambda x: f"-{x}",
-    "abs": lambda x: f"abs({x})",
-    "sqrt": lambda x: f"np.sqrt({x})",
     "pow": lambda x, n: f"{x} * {x}" if n == 2 else None,
-    "maximum": lambda x, y: f"m.fmax({x}, {y})",
-    "minimum": lambda x, y: f"m.fmin({x}, {y})",
     "clamp": lambda x, low=None, high=None: _clamped(x, low, high),
-    "where": lambda c, x, y: f"{x} if {c} else {y}",
-    "relu": lambda x: f"m.fmax({x}, ZERO)",
-    "leaky_relu": lambda x, slope: f"{x} if {x} > ZERO else {x} * {slope}",
-    "relu_grad": lambda g, y: f"ZERO if {y} <= ZERO else {g}",
-    "exp": lambda x: f"m.exp({x})",
-    "log": lambda x: f"m.log({x})",
-    "erf": lambda x: f"m.erf({x})",
-    "tanh": lambda x: f"m.tanh({x})",
-    "tanh_grad": lambda g, y: f"{g} * (ONE - {y} * {y})",
-    "sigmoid": lambda x: f"m.sigmoid({x})",
-    "sigmoid_grad": lambda g, y: f"{g} * ((ONE - {y}) * {y})",
-    "silu": lambda x: f"{x} / (ONE + m.exp(-{x}))",
-    "gelu": lambda x, kind="none": f"{x} * m.normal_cdf({x})" if kind == "none" else None,
+    "gelu": lambda x, kind="none": f"{x} * normal_cdf({x})" if kind == "none" else None,
     "gelu_grad": lambda g, x, kind="none": (
-        f"{g} * (m.normal_cdf({x}) + {x} * m.DENSITY * m.exp(-HALF * {x} * {x}))"
+        f"{g} * (normal_cdf({x}) + {x} * DENSITY * exp(-HALF * {x} * {x}))"
         if kind == "none" else None
     ),
     "gt": _compared(">"), "ge": _compared(">="), "lt": _compared("<"), "le": _compared("<="),
@@ -71,11 +55,8 @@ _HEADER = '''"""Written by Pyrite: a chain of pointwise ops. Delete it as you li
 
 from __future__ import annotations
 
-import numpy as np
-
-from pyrite.backends.numpy.kernels import _math as m
 from pyrite.backends.numpy.kernels._jit import Flags, Place, Scalar, Vector, loop
-from pyrite.backends.numpy.kernels._math import HALF, ONE, ZERO
+from pyrite.backends.numpy.kernels._math import *
 
 
 @loop()
@@ -83,21 +64,26 @@ from pyrite.backends.numpy.kernels._math import HALF, ONE, ZERO
 
 
 def _clamped(x: str, low: Text, high: Text) -> str:
-    text = x if low is None else f"m.fmax({x}, {low})"
-    return text if high is None else f"m.fmin({text}, {high})"
+    text = x if low is None else f"fmax({x}, {low})"
+    return text if high is None else f"fmin({text}, {high})"
 
 
 def expression(op: str, arguments: Sequence[Any]) -> Text:
     """The element of an op's result, or None where no loop is made for such a call."""
-    form = FORMS.get(op)
-    if form is None:
-        return None
-    given = [a if isinstance(a, str) or a is None or i in STATIC.get(op, ()) else "0"
+    fixed = STATIC.get(op, ())
+    given = [a if isinstance(a, str) or a is None or i in fixed else "0"
              for i, a in enumerate(arguments)]  # fmt: skip
-    try:
-        return form(*given)
-    except TypeError:
+    return _value(op, given)
+
+
+def _value(op: str, arguments: Sequence[Any]) -> Text:
+    if op in FORMS:
+        return FORMS[op](*arguments)
+    params, text = VALUES.get(op, ((), ""))
+    if not text or len(params) != len(arguments) or None in arguments:
         return None
+    texts = dict(zip(params, arguments, strict=True))
+    return re.sub(r"\w+", lambda word: texts.get(word[0], word[0]), text)
 
 
 def fuse(
@@ -139,8 +125,7 @@ def _made(key: Any) -> Callable[..., Any] | None:
 
 
 def _text(op: str, arguments: Any) -> Text:
-    texts = [f"{a[0]}{a[1]}" if isinstance(a, tuple) else a for a in arguments]
-    return FORMS[op](*texts)
+    return _value(op, [f"{a[0]}{a[1]}" if isinstance(a, tuple) else a for a in arguments])
 
 
 def _source(
