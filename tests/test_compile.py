@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -387,6 +389,21 @@ def test_python_state_is_kept_by_eager_mode() -> None:
         module.unread = step  # a name that no method reads
         plain = pyrite.compile(lambda x, m=module: x * len(m.__module__))
         plain(pyrite.ones(1))
+
+
+def test_plans_hold_no_data() -> None:
+    """Neither arguments nor what was computed from them outlive a call."""
+    w = pyrite.ones(3, requires_grad=True)
+    run = pyrite.compile(lambda x: (x * w).exp())
+    for _ in range(2):
+        x = pyrite.ones(3)
+        out = run(x)
+        arrays = [weakref.ref(x.array), weakref.ref(out.array)]
+        out.sum().backward()
+        del x, out
+        gc.collect()
+        assert [a() for a in arrays] == [None, None]
+    assert run.count == 1
 
 
 def test_accumulated_gradients() -> None:

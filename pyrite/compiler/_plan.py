@@ -52,6 +52,7 @@ class Plan:
         self.objects = tuple(objects)
         self.source = _Writer(seen, improve)
         self.run: Callable[..., Any] = self.source.build()
+        self.source.release()
 
 
 class CompiledOp:
@@ -208,7 +209,6 @@ class _Writer(Source):
     def _outputs(self) -> None:
         """Name results, what they share memory with, and what the backward pass needs."""
         seen, names = self.seen, set(self.constants) | {v.name for v in self.seen.values}
-        self.given = names
         results = [v.name for v in self.results if isinstance(v, Value)]
         self.made = [n for n in dict.fromkeys(results) if n not in names]
         renamed = {n: self.whole.rename(self.trace.value(t)).name for n, t in seen.tensors.items()}
@@ -251,6 +251,14 @@ class _Writer(Source):
         if self.history:
             self.scope["OP"] = self._op()
         return run
+
+    def release(self) -> None:
+        """Let go of the observed call's tensors: a plan keeps what is outside of it alone."""
+        for name in self.old:
+            del self.constants[name]
+        for value in (*self.seen.values, *self.seen.seeds):
+            value.tensor = None
+        del self.seen, self.trace, self.whole, self.leaves, self.shares
 
     def holder(self, tensor: Tensor) -> str:
         """Source for a Tensor from outside: a parameter of the function, or a global."""
