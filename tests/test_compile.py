@@ -261,6 +261,17 @@ def test_backward_twice_double_backward_and_retained_graphs() -> None:
         pyrite.autograd.grad(out, x, create_graph=True)
 
 
+def test_complex_results_keep_their_history() -> None:
+    def spectrum(x: Tensor) -> Tensor:
+        return pyrite.fft.fft(x)
+
+    x = pyrite.arange(4.0, requires_grad=True)
+    run = pyrite.compile(spectrum, fullgraph=True)
+    wanted = pyrite.autograd.grad(spectrum(x).abs().sum(), x)[0]
+    for _ in range(2):
+        assert pyrite.autograd.grad(run(x).abs().sum(), x)[0].equal(wanted)
+
+
 def test_gradients_flow_through_to_what_came_before() -> None:
     run = pyrite.compile(lambda a, b: (a * b, a.sum()))
     x = pyrite.ones(2, requires_grad=True)

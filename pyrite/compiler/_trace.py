@@ -176,8 +176,8 @@ class Observed:
         """Follow a backward pass from the outputs to inputs and parameters, which stay as is."""
         if modes.is_grad_enabled():
             known = {id(t) for t in self._outside()}
-            found = [t for t in self.tensors.values() if t.requires_grad and id(t) not in known]
-            self.differentiable = [t for t in found if t.dtype.is_floating_point]
+            made = [t for t in self.tensors.values() if id(t) not in known]
+            self.differentiable = [t for t in made if t.requires_grad]
         if not self.differentiable:
             return
         roots = [edge_of(t) for t in self.differentiable]
