@@ -60,9 +60,10 @@ def cross_entropy(
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.array.shape == target.array.shape:
         return _probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
-    _check_target(input, target)
-    n = input.ndim
-    _check_weight(weight, input.shape[0 if n == 1 else 1])
+    n = input.array.ndim
+    if n != 2 or target.dtype is not int64 or target.array.shape != input.array.shape[:1]:
+        _check_target(input, target)
+    _check_weight(weight, input.array.shape[0 if n == 1 else 1])
     rows, index = input, target
     if n == 1:
         rows, index = reshape(input, (1, -1)), reshape(target, (1,))

@@ -57,9 +57,9 @@ def dropout_parts(x: Vector, out: Vector, draws: Ints, kept: float, lo: int, hi:
         out[j] *= x[j]
 
 
-@kernel("dropout", 1024)
+@kernel("dropout")
 def dropout(input: Array, p: float, train: bool, seed: int, offset: int) -> Any:
-    if not (train and dense(input)):
+    if not (train and input.size and dense(input)):
         return NotImplemented
     n = input.size
     out = empty(-(-n // 4) * 4, input.dtype)  # whole blocks of words

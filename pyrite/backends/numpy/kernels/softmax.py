@@ -9,8 +9,6 @@ from ._jit import Loop, Matrix, loop
 from ._math import ONE, ZERO
 from ._registry import Array, dense, kernel, like, rows
 
-MIN = 1024
-
 
 @loop("contract", "reassoc")
 def softmax_rows(x: Matrix, out: Matrix, lo: int, hi: int) -> None:
@@ -64,31 +62,34 @@ def log_softmax_grad_rows(g: Matrix, y: Matrix, out: Matrix, lo: int, hi: int) -
 def last_dim(run: Loop, dim: int, *arrays: Array) -> Any:
     """A loop over the rows of one or two arrays and of the result."""
     first = arrays[0]
-    if first.size < MIN or dim not in (-1, first.ndim - 1):
+    if not first.ndim or not first.size or dim not in (-1, first.ndim - 1):
         return NotImplemented
-    if not all(dense(a) and a.shape == first.shape for a in arrays):
-        return NotImplemented
-    width, out = first.shape[-1], like(first)
-    n = first.size // width
-    run(n, rows(n, 2 * width), *(a.reshape(n, width) for a in (*arrays, out)))
+    for a in arrays:
+        if not dense(a) or a.shape != first.shape:
+            return NotImplemented
+    out, n = like(first), first.size // first.shape[-1]
+    if first.ndim == 1:
+        run(1, 1, *[a[None] for a in arrays], out[None])
+    else:
+        run(n, rows(n, 2 * first.shape[-1]), *arrays, out)
     return out
 
 
-@kernel("softmax", MIN)
+@kernel("softmax")
 def softmax(input: Array, dim: int) -> Any:
     return last_dim(softmax_rows, dim, input)
 
 
-@kernel("log_softmax", MIN)
+@kernel("log_softmax")
 def log_softmax(input: Array, dim: int) -> Any:
     return last_dim(log_softmax_rows, dim, input)
 
 
-@kernel("softmax_grad", MIN)
+@kernel("softmax_grad")
 def softmax_grad(grad: Array, output: Array, dim: int) -> Any:
     return last_dim(softmax_grad_rows, dim, grad, output)
 
 
-@kernel("log_softmax_grad", MIN)
+@kernel("log_softmax_grad")
 def log_softmax_grad(grad: Array, output: Array, dim: int) -> Any:
     return last_dim(log_softmax_grad_rows, dim, grad, output)
