@@ -66,7 +66,12 @@ def trunc_normal_(
     tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Normal cut to [a, b], by the inverse of the distribution function."""
+    """Normal cut to [a, b], by the inverse of the distribution function.
+
+    Where a cut is farther away than any draw lies (10 deviations), a normal one is drawn.
+    """
+    if min(mean - a, b - mean) > 10 * std:
+        return tensor.normal_(mean, std, generator=generator)
     low, high = (0.5 * (1 + math.erf((v - mean) / (std * math.sqrt(2)))) for v in (a, b))
     tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
     tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)

@@ -1,5 +1,17 @@
-"""Computer vision: data sets with torchvision's names."""
+"""Computer vision: data sets, models and operators with torchvision's names."""
 
-from . import datasets
+import importlib
+from typing import Any
 
-__all__ = ["datasets"]
+__all__ = ["datasets", "models", "ops"]
+
+
+def __getattr__(name: str) -> Any:
+    """The parts, imported when they are first asked for."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"Any", "importlib"})
