@@ -4,7 +4,8 @@ NumPy's ufuncs, and the tests before them, cost ten times what the arithmetic of
 does. `shortcut(name, bound)` is a builtin function, its machine code made by LLVM, that serves
 C-contiguous float32 or float64 arrays up to `LIMIT` elements: one, or two of which the second is
 of the first one's shape, a row or a column of it, or a number. Every other call it hands on to
-`bound`. Each operation is rounded once, as NumPy's are, so both give the same bits.
+`bound`. Each operation is rounded once, as NumPy's are, so both give the same bits, but for the
+functions in `WIDE`.
 
 The code reads arrays where CPython keeps them in memory. Without llvmlite, on another Python, or
 where the self-test fails, `bound` serves all calls.
@@ -12,6 +13,7 @@ where the self-test fails, `bound` serves all calls.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -30,6 +32,29 @@ Function = Callable[..., Any]
 
 LIMIT = 16384  # elements: some microseconds of work
 
+
+def _exp(b: Any, x: Any) -> Any:
+    """e**x in float64 to 2e-10: 2**n times the Taylor polynomial of the rest, |rest| < 0.35."""
+    from llvmlite import ir
+
+    kind, bits = x.type, ir.IntType(64)
+    for far in (708.0, -708.0):  # beyond, float32 has infinity and 0
+        outside = b.fcmp_ordered(">" if far > 0 else "<", x, kind(far))
+        x = b.select(outside, kind(far), x)
+    shift = kind(1.5 * 2**52)  # added, it leaves the rounded number in the lowest bits
+    shifted = b.fadd(b.fmul(x, kind(math.log2(math.e))), shift)
+    rest = b.fsub(x, b.fmul(b.fsub(shifted, shift), kind(math.log(2))))
+    value = kind(1 / math.factorial(8))
+    for i in reversed(range(8)):
+        value = b.fadd(b.fmul(value, rest), kind(1 / math.factorial(i)))
+    power = b.shl(b.add(b.bitcast(shifted, bits), bits(1023)), bits(52))
+    return b.fmul(value, b.bitcast(power, kind))
+
+
+def _sigmoid(b: Any, x: Any) -> Any:
+    return b.fdiv(x.type(1), b.fadd(x.type(1), _exp(b, b.fneg(x))))
+
+
 # Op -> its value for one element, from LLVM's builder and the operands' elements.
 FORMS: dict[str, Function] = {
     "add": lambda b, x, y: b.fadd(x, y),
@@ -42,7 +67,11 @@ FORMS: dict[str, Function] = {
     "sigmoid_grad": lambda b, g, y: b.fmul(g, b.fmul(b.fsub(y.type(1), y), y)),
     "tanh_grad": lambda b, g, y: b.fmul(g, b.fsub(y.type(1), b.fmul(y, y))),
     "accumulate": lambda b, x, y: b.fadd(x, y),
+    "exp": _exp,
+    "sigmoid": _sigmoid,
 }
+# Computed in float64 and rounded once: for float32 arrays, up to so many elements.
+WIDE = {"exp": 1024, "sigmoid": 256}
 SCALED = {"add", "sub"}  # take a factor, served where it is 1
 UPDATES = {"accumulate"}  # write into their first operand and return None
 

@@ -19,7 +19,7 @@ from llvmlite import binding, ir
 
 from ._objects import DATA, FLAGS, NDIM, SHAPE, TYPE, Method, forever
 from ._objects import DTYPE as DESCR
-from ._small import FORMS, LIMIT, SCALED, UPDATES
+from ._small import FORMS, LIMIT, SCALED, UPDATES, WIDE
 
 BOOL, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = I8.as_pointer()
@@ -276,7 +276,7 @@ class _Writer:
         for other in others:
             self.require(b.icmp_unsigned("==", other.descr, model.descr))
             layout.place(model.thing, other.thing)
-        for kind in KINDS:
+        for kind in ["float32"] if self.name in WIDE else KINDS:
             block, after = (self.function.append_basic_block() for _ in range(2))
             b.cbranch(self.same(model.descr, kind), block, after)
             b.position_at_end(block)
@@ -330,7 +330,10 @@ class _Writer:
         with writer.loop(width) as i:
             b = writer.b
             values = [b.load(b.gep(x, [b.mul(i, I64(s))])) for x, s in zip(sources, steps)]
-            b.store(self.form(b, *values), b.gep(out, [i]))
+            if self.name in WIDE:
+                values = [b.fpext(v, KINDS["float64"]) for v in values]
+            value = self.form(b, *values)
+            b.store(b.fptrunc(value, KINDS[kind]) if self.name in WIDE else value, b.gep(out, [i]))
         writer.b.ret_void()
         return function
 
@@ -388,12 +391,13 @@ class _Writer:
         return self.load(self.b.gep(self.field(x, SHAPE, POINTER), [self.b.mul(i, I64(8))]), I64)
 
     def size(self, x: Any) -> Any:
-        """The number of elements, at most LIMIT."""
+        """The number of elements, at most as many as are few."""
+        few = I64(WIDE.get(self.name, LIMIT))
         total = self.b.alloca(I64)
         self.b.store(I64(1), total)
         with self.loop(self.ndim(x)) as i:
             self.b.store(self.b.mul(self.b.load(total), self.dimension(x, i)), total)
-            self.require(self.b.icmp_unsigned("<=", self.b.load(total), I64(LIMIT)))
+            self.require(self.b.icmp_unsigned("<=", self.b.load(total), few))
         return self.b.load(total)
 
     def elements(self, x: Any, kind: str) -> Any:
