@@ -1,9 +1,9 @@
-"""Computer vision: data sets, models and operators with torchvision's names."""
+"""Computer vision: data sets, models, operators and pictures with torchvision's names."""
 
 import importlib
 from typing import Any
 
-__all__ = ["datasets", "models", "ops"]
+__all__ = ["datasets", "models", "ops", "utils"]
 
 
 def __getattr__(name: str) -> Any:
