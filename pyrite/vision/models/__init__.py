@@ -2,8 +2,8 @@
 
 from . import (
     _alexnet, _googlenet, convnext, densenet, efficientnet, inception, maxvit, mnasnet,
-    mobilenetv2, mobilenetv3, regnet, resnet, shufflenetv2, squeezenet, swin_transformer, vgg,
-    vision_transformer,
+    mobilenetv2, mobilenetv3, regnet, resnet, segmentation, shufflenetv2, squeezenet,
+    swin_transformer, vgg, vision_transformer,
 )  # fmt: skip
 from ._alexnet import *  # noqa: F403
 from ._build import get_model, get_model_builder, list_models, register_model
@@ -25,7 +25,7 @@ from .vgg import *  # noqa: F403
 from .vision_transformer import *  # noqa: F403
 
 __all__ = [  # noqa: PLE0604
-    "get_model", "get_model_builder", "list_models", "register_model",
+    "get_model", "get_model_builder", "list_models", "register_model", "segmentation",
     *_alexnet.__all__, *_googlenet.__all__, *convnext.__all__, *densenet.__all__,
     *efficientnet.__all__, *inception.__all__, *maxvit.__all__, *mnasnet.__all__,
     *mobilenetv2.__all__, *mobilenetv3.__all__, *regnet.__all__, *resnet.__all__,
