@@ -49,7 +49,7 @@ class Walk:
 
     def deliver(self, edges: Sequence[Edge], grads: Sequence[Any]) -> None:
         """Add gradients to what has arrived at the ends of their edges."""
-        pending, tensors = self.pending, self.tensors
+        pending, tensors, owned = self.pending, self.tensors, self.owned
         for edge, grad in zip(edges, grads):
             if grad is None or edge is None:
                 continue
@@ -61,12 +61,14 @@ class Walk:
             if array.shape != end.shape or array.dtype is not end.dtype:
                 grad = self.fit(grad, end.shape, end.dtype)
             before = pending.get(edge)
-            if before is not None:
+            if before is None:
+                pending[edge] = grad
+                if kind is Node:
+                    heappush(self.heap, (-edge.seq, edge))
+            elif edge in owned:  # as `add` does, for a leaf used many times
+                SPACES[type(before)].accumulate(before, grad)
+            else:
                 pending[edge] = self.add(edge, before, grad)
-                continue
-            pending[edge] = grad
-            if kind is Node:
-                heappush(self.heap, (-edge.seq, edge))
 
     def deliver_output(self, node: Node, index: int, grad: Any) -> None:
         """A gradient for one of several outputs."""
