@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from _torchvision import torchvision_part
 
 import pyrite
 from pyrite import nn
@@ -133,15 +133,8 @@ def test_older_keys_load(make: Any, args: Any, new: str, old: str) -> None:
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """torchvision's models; without compiled operators for this torch, with their names only."""
-    torch = pytest.importorskip("torch", reason="compares with torchvision")
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield pytest.importorskip("torchvision.models", reason="compares with torchvision")
-    library._destroy()
+    with torchvision_part("models") as part:
+        yield part
 
 
 def test_what_is_lacking_is_known(theirs: Any) -> None:

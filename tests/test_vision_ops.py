@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from _torchvision import torchvision_part
 
 import pyrite
 from pyrite import nn
@@ -28,15 +28,8 @@ def random_boxes(count: int, size: float = 20.0, dtype: Any = np.float32) -> np.
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """torchvision's functions; those that are compiled may be lacking."""
-    torch = pytest.importorskip("torch", reason="compares with torchvision")
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield pytest.importorskip("torchvision.ops", reason="compares with torchvision")
-    library._destroy()
+    with torchvision_part("ops") as part:
+        yield part
 
 
 # ---- boxes and losses

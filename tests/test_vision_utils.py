@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from _torchvision import torchvision_part
 from PIL import Image
 
 import pyrite
@@ -47,12 +47,6 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "args", "options"), CASES)
 def test_pixels_are_torchvision_s(name: str, args: Any, options: Any) -> None:
     torch = pytest.importorskip("torch", reason="compares with torchvision")
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for op in ("nms", "qnms"):
-        library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    theirs = pytest.importorskip("torchvision.utils", reason="compares with torchvision")
 
     def call(module: Any, convert: Any) -> Any:
         arrays = [convert(a.copy()) if isinstance(a, np.ndarray) else a for a in args]
@@ -61,8 +55,9 @@ def test_pixels_are_torchvision_s(name: str, args: Any, options: Any) -> None:
         }
         return getattr(module, name)(*arrays, **given)
 
-    expected, found = call(theirs, torch.from_numpy), call(utils, pyrite.from_numpy)
-    library._destroy()
+    with torchvision_part("utils") as theirs:
+        expected = call(theirs, torch.from_numpy)
+    found = call(utils, pyrite.from_numpy)
     assert str(found.dtype).split(".")[1] == str(expected.dtype).split(".")[1]
     np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-6)
 
