@@ -16,7 +16,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -277,7 +276,8 @@ def compare(
                 flush=True,
             )
         where = environment(peers, args.threads)
-    command = " ".join(["python", f"benchmarks/{suite}.py", *sys.argv[1:]])
+    options = f" --rounds {args.rounds} --threads {args.threads}"
+    command = f"python benchmarks/{suite}.py{options}"
     lines = [f"# {title}", "", where, "", f"`{command}`", ""]
     lines += ["Ratio = PyTorch's time / Pyrite's, the median of the rounds.", ""]
     publish([*lines, *table(rows, about)], args.output)
