@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,13 @@ def test_set_shares_another_memory() -> None:
     assert pyrite.empty(0).set_(GRID).is_set_to(GRID)
     with pytest.raises(RuntimeError, match="dtype|type"):
         pyrite.empty(0, dtype=pyrite.int64).set_(GRID)
+
+
+def test_a_buffer_may_come_first() -> None:
+    """No other call has to load the CPU's backend before."""
+    code = "import pyrite as p; print(p.frombuffer(bytearray(b'ab'), dtype=p.uint8).tolist())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[97, 98]\n", "")
 
 
 # ---- memory formats

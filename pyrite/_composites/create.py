@@ -215,6 +215,7 @@ def frombuffer(
     buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False
 ) -> Tensor:
     """A 1-D tensor over the memory of an object with the buffer protocol."""
+    backends.get("cpu")  # it may be the first call of all
     return finish(Tensor(_host.byte_buffer(buffer, dtype, count, offset)), requires_grad)
 
 
