@@ -435,3 +435,19 @@ def test_initial_values() -> None:
     assert nn.init.calculate_gain("leaky_relu", 0.2) == (2 / 1.04) ** 0.5
     with pytest.raises(ValueError, match="fewer than 2 dimensions"):
         nn.init.xavier_normal_(pyrite.empty(3))
+
+
+def test_sync_batch_norm_of_one_process_is_batch_norm() -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4)), nn.BatchNorm2d(4))
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(plain))
+    assert [type(m).__name__ for m in converted.modules()].count("SyncBatchNorm") == 2
+    assert list(converted.state_dict()) == list(plain.state_dict())
+    x = pyrite.randn(5, 3, 2, 2)
+    for model in (plain, converted):
+        model(x).square().sum().backward()
+    assert pyrite.equal(plain(x), converted(x))
+    pairs = zip(plain.parameters(), converted.parameters(), strict=True)
+    assert all(pyrite.equal(p.grad, c.grad) for p, c in pairs)
+    assert pyrite.equal(plain.eval()(x), converted.eval()(x))
+    with pytest.raises(ValueError, match="at least 2D"):
+        nn.SyncBatchNorm(4)(pyrite.ones(4))
