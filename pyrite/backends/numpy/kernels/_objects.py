@@ -107,16 +107,23 @@ class Method(ctypes.Structure):
     )  # fmt: skip
 
 
-FASTCALL = 0x80
+FASTCALL, FASTCALL_WITH_KEYWORDS = 0x80, 0x82
 
 
-def builtin(name: str, address: int) -> Callable[..., None]:
-    """The built-in function of a machine-code function (self, args, count) at an address."""
-    method = forever(Method(name.encode(), address, FASTCALL, None))
+def builtin(
+    name: str, address: int, owner: Any = None, flags: int = FASTCALL
+) -> Callable[..., Any]:
+    """The built-in function of a machine-code function (owner, args, count) at an address.
+
+    Its owner is the table of addresses where none is given.
+    """
+    method = forever(Method(name.encode(), address, flags, None))
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    made: Callable[..., None] = make(ctypes.addressof(method), _table(), None)
+    made: Callable[..., Any] = make(
+        ctypes.addressof(method), _table() if owner is None else owner, None
+    )
     return made
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from llvmlite import binding, ir
 
-from ._objects import DATA, FLAGS, NDIM, SHAPE, TYPE, Method, forever
+from ._objects import DATA, FASTCALL_WITH_KEYWORDS, FLAGS, NDIM, SHAPE, TYPE, builtin, forever
 from ._objects import DTYPE as DESCR
 from ._small import FORMS, LIMIT, SCALED, UPDATES, WIDE
 
@@ -29,7 +29,6 @@ KINDS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 VALUE = 16  # of a float; of arrays `_objects` says it
 DENSE, WRITEABLE = 0x101, 0x400  # C-contiguous and aligned; writeable
 NEW_FROM_DESCR = 94  # place of PyArray_NewFromDescr in NumPy's table of C functions
-FASTCALL_WITH_KEYWORDS = 0x82
 EXACT = 1 << 24  # integers up to here are float32 numbers
 
 
@@ -71,11 +70,8 @@ def compiled() -> bytes:
     parsed.verify()
     # Of interleaved and unrolled loops nothing is gained at these sizes, and they compile longer.
     options = binding.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization, options.loop_interleaving, options.loop_unrolling = (
-        True,
-        False,
-        False,
-    )
+    options.loop_vectorization = True
+    options.loop_interleaving = options.loop_unrolling = False
     passes = binding.create_pass_builder(MACHINE, options)
     passes.getModulePassManager().run(parsed, passes)
     code: bytes = MACHINE.emit_object(parsed)
@@ -89,15 +85,10 @@ def load(code: bytes) -> Callable[[str, Callable[..., Any]], Callable[..., Any]]
     engine = forever(binding.create_mcjit_compiler(binding.parse_assembly(""), MACHINE))
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    new = ctypes.pythonapi.PyCFunction_NewEx
-    new.restype = ctypes.py_object
-    new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
 
     def make(name: str, bound: Callable[..., Any]) -> Callable[..., Any]:
         address = engine.get_function_address(f"pyrite_small_{name}")
-        method = forever(Method(name.encode(), address, FASTCALL_WITH_KEYWORDS, None))
-        function: Callable[..., Any] = new(ctypes.addressof(method), bound, None)
-        return function
+        return builtin(name, address, bound, FASTCALL_WITH_KEYWORDS)
 
     return make
 
