@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -512,6 +514,21 @@ def test_workers_take_part_after_sleep_and_back_to_back() -> None:
     for pause in (0.0, 0.02, 0.0):
         threading.Event().wait(pause)
         assert served("exp", *big)[0].tobytes() == served("exp", *big)[0].tobytes()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="threads are placed on Linux, where there is more than one processor",
+)
+@pytest.mark.usefixtures("two_threads")
+def test_workers_wake_elsewhere_than_the_thread_that_launches() -> None:
+    deadline = time.monotonic() + 10
+    served("exp", *CASES["exp"][0])  # the threads start with the first region
+    while (home := int(_threads._state[_threads.HOME // 8])) < 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        served("exp", *CASES["exp"][0])
+    assert home not in os.sched_getaffinity(_threads._workers[0].native_id)
+    assert home in os.sched_getaffinity(0)
 
 
 def test_the_number_of_threads_is_checked() -> None:

@@ -2,8 +2,10 @@
 
 Workers are daemon threads that live in compiled code without the interpreter lock: they spin for
 up to 0.1 ms after a region, then sleep on a pipe. A region opens and closes without waiting for
-threads that have not woken. One thread launches at a time; a thread that finds the pool taken, a
-loader's thread (`run_serially`) and a forked child run their regions alone, to the same bits.
+threads that have not woken; on Linux it keeps them off the launching thread's processor, where
+the system would often wake them, beside an idle one. One thread launches at a time; a thread that
+finds the pool taken, a loader's thread (`run_serially`) and a forked child run their regions
+alone, to the same bits.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import ctypes
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,8 +26,12 @@ SPINS = 2000  # pauses of 5 to 50 ns
 # WORD: generation << 16 | threads that entered << 1 | open. A thread may enter a region only by
 # a compare-and-swap of this word while it is open; the launching thread closes it, then waits for
 # those who entered. So a thread that wakes late touches nothing, and nobody waits for it.
-WORD, DONE, SLEEPERS, JOB, LIMIT, OWNER, FIXED, BYTES = range(0, 8 * 64, 64)
-PAUSES, READ_END, WRITE_END, READ, WRITE, LAUNCH = range(FIXED, FIXED + 6 * 8, 8)
+# HOME: the processor that the workers keep off, -1 for none. THREADS: their numbers, from there on.
+WORD, DONE, SLEEPERS, JOB, LIMIT, OWNER, HOME, FIXED, _, BYTES = range(0, 10 * 64, 64)
+PAUSES, READ_END, WRITE_END, LAUNCH, READ, WRITE, PROCESSOR, GET_MASK, SET_MASK = range(
+    FIXED, FIXED + 9 * 8, 8
+)
+THREADS, MOST = BYTES + 1024 * 8, 1024
 
 # Where compiled code finds the pool: its record's address, or 0 where regions run alone.
 POOL = np.zeros(1, np.int64)
@@ -115,10 +122,9 @@ def _grow() -> None:
     launch, worker = _code
     if _state is None:
         _state = _new_state(launch)
-    _state[LIMIT // 8] = _count - 1
     address = _state.ctypes.data
     life = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(worker)
-    while len(_workers) < _count - 1:
+    while len(_workers) < min(_count - 1, MOST):
         thread = threading.Thread(
             target=life,
             args=(address, len(_workers), 0),
@@ -126,26 +132,32 @@ def _grow() -> None:
             daemon=True,
         )
         thread.start()
+        _state[THREADS // 8 + len(_workers)] = thread.native_id or 0
         _workers.append(thread)
+    _state[HOME // 8], _state[LIMIT // 8] = -1, min(_count - 1, MOST)
     POOL[0] = address
 
 
 def _new_state(launch: int) -> np.ndarray[Any, Any]:
     """The pool's record, on cache lines of its own."""
-    raw = np.zeros(BYTES // 8 + 16 + 1024, np.int64)
+    raw = np.zeros(THREADS // 8 + MOST + 16, np.int64)
     state = raw[-raw.ctypes.data % 64 // 8 :]
-    fixed = [SPINS, *os.pipe(), *_pipe_calls(), launch]
+    fixed = [SPINS, *os.pipe(), launch, *_functions()]
     state[FIXED // 8 : FIXED // 8 + len(fixed)] = fixed
     return state
 
 
-def _pipe_calls() -> list[int]:
-    """The addresses of the C library's read and write."""
+def _functions() -> list[int]:
+    """The addresses of the C library's read and write; on Linux also of what places threads."""
     if sys.platform == "win32":
         library = ctypes.CDLL("ucrtbase")
         return [address_of(library._read), address_of(library._write)]
     library = ctypes.CDLL(None)
-    return [address_of(library.read), address_of(library.write)]
+    found = [library.read, library.write]
+    if sys.platform == "linux":
+        with suppress(AttributeError):
+            found += [library.sched_getcpu, library.sched_getaffinity, library.sched_setaffinity]
+    return [address_of(f) for f in found]
 
 
 def address_of(function: Any) -> int:

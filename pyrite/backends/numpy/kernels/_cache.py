@@ -77,7 +77,8 @@ def _fingerprint() -> str:
         digest.update(Path(folder, "_version.py").read_bytes())
     if (settings := Path(".numba_config.yaml")).is_file():
         digest.update(settings.read_bytes())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for path in [here.parent / "_threads.py", *sorted(here.glob("*.py"))]:
         digest.update(path.read_bytes())
     features = binding.get_host_cpu_features().flatten()
     machine = [binding.get_process_triple(), binding.get_host_cpu_name(), features]

@@ -20,14 +20,19 @@ from numba.extending import intrinsic, overload, register_jitable
 from .._threads import (
     BYTES,
     DONE,
+    GET_MASK,
+    HOME,
     JOB,
     LAUNCH,
     LIMIT,
     OWNER,
     PAUSES,
+    PROCESSOR,
     READ,
     READ_END,
+    SET_MASK,
     SLEEPERS,
+    THREADS,
     WORD,
     WRITE,
     WRITE_END,
@@ -47,6 +52,8 @@ PAUSE: dict[str, tuple[Any, ...]] = {
     "aarch64": ("llvm.aarch64.hint", I32(1)),
     "arm64": ("llvm.aarch64.hint", I32(1)),
 }
+
+MASK = 128  # bytes of a set of processors
 
 # Of functions that only compiled code calls: half of the time that compiling them would take.
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
@@ -142,17 +149,27 @@ def call_region(typing: Any, function: Any, data: Any) -> Any:
 
 
 @intrinsic
-def _transfer(typing: Any, function: Any, descriptor: Any, address: Any, count: Any) -> Any:
-    """Read or write: `function(descriptor, address, count)`, the function by its address."""
+def _call(typing: Any, function: Any, number: Any, one: Any, two: Any) -> Any:
+    """A function of the C library, by its address: `int function(int, word or pointer, same)`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        # Of the result the low half: all of it on Windows, enough of it elsewhere.
-        kind = ir.FunctionType(I32, [I32, POINTER, I64])
-        function, descriptor, address, count = args
-        given = [builder.trunc(descriptor, I32), builder.inttoptr(address, POINTER), count]
+        # Of the result of read the low half: all of it on Windows, enough of it elsewhere.
+        kind = ir.FunctionType(I32, [I32, I64, I64])
+        function, number, *words = args
+        given = [builder.trunc(number, I32), *words]
         return builder.sext(builder.call(builder.inttoptr(function, kind.as_pointer()), given), I64)
 
     return types.int64(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def _stack(typing: Any) -> Any:
+    """The address of `MASK` bytes of the calling function's stack."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(cgutils.alloca_once(builder, I64, I64(MASK // 8)), I64)
+
+    return types.int64(), generate
 
 
 def _float_pair(name: str) -> Any:
@@ -382,7 +399,7 @@ def _wait(pool: int, seen: int) -> int:
             pause()
         add(pool + SLEEPERS, 1)
         asleep = not _is_new(load(pool + WORD), seen) or not _withdraw(pool)
-        if asleep and _transfer(load(pool + READ), load(pool + READ_END), pool + BYTES, 1) != 1:
+        if asleep and _call(load(pool + READ), load(pool + READ_END), pool + BYTES, 1) != 1:
             return -1
 
 
@@ -402,6 +419,23 @@ def worker(pool: int, index: int, _: int) -> None:
             word = load(pool + WORD)
 
 
+@njit(**INNER)
+def _keep_off(pool: int) -> None:
+    """Have the workers wake elsewhere than on the calling thread's processor.
+
+    Linux would wake them there, beside an idle one, and leave them waiting for their turn.
+    """
+    cpu = _call(load(pool + PROCESSOR), 0, 0, 0)
+    if cpu == load(pool + HOME) or not 0 <= cpu < 8 * MASK:
+        return
+    swap(pool + HOME, cpu)
+    mask = _stack()
+    if _call(load(pool + GET_MASK), 0, MASK, mask) == 0:
+        keep_bits(mask + cpu // 64 * 8, ~(1 << (cpu & 63)))
+        for i in range(load(pool + LIMIT)):  # fails, and nothing changes, where no other is allowed
+            _call(load(pool + SET_MASK), load(pool + THREADS + 8 * i), MASK, mask)
+
+
 def launch(pool: int, region: int, data: int) -> None:
     """Run a region on all threads that enter it; alone where the pool is taken."""
     if not replace(pool + OWNER, 0, 1):
@@ -414,7 +448,9 @@ def launch(pool: int, region: int, data: int) -> None:
     swap(pool + WORD, word)
     sleepers = swap(pool + SLEEPERS, 0)
     if sleepers > 0:
-        _transfer(load(pool + WRITE), load(pool + WRITE_END), pool + BYTES, sleepers)
+        if load(pool + PROCESSOR):
+            _keep_off(pool)
+        _call(load(pool + WRITE), load(pool + WRITE_END), pool + BYTES, sleepers)
     call_region(region, data)
     entered = (keep_bits(pool + WORD, -2) & 0xFFFF) >> 1
     while load(pool + DONE) != entered:
