@@ -45,6 +45,16 @@ def multiply(sizes: Any, a: Any, b: Any, out: Any, add: bool) -> None:
         out[0][spots] = left @ right + (out[0][spots] if add else 0)
 
 
+def weigh(sizes: Any, a: Any, b: Any, out: Any, add: bool) -> None:
+    """Like `multiply` of one vector, each lane on its own: elements of `a` are vectors, too."""
+    rows, _, depth = sizes
+    each = np.arange(lanes(b[0]))
+    left = a[0][a[1] + a[2][:rows, None, None] + a[3][:depth, None] + each]
+    right = b[0][b[1] + b[3][:depth, None] + each]
+    spots = out[1] + np.arange(rows)[:, None] * out[2] + each
+    out[0][spots] = (left * right).sum(1) + (out[0][spots] if add else 0)
+
+
 def move(x: Any, at: int, out: Any, to: int) -> None:
     """Copy one vector."""
     out[to : to + lanes(x)] = x[at : at + lanes(x)]

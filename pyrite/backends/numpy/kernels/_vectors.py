@@ -99,8 +99,11 @@ def _procedure(emit: Any) -> Any:
 # --- products -------------------------------------------------------------------------------
 
 
-def _tile(height: int, width: int) -> Any:
-    """The product of `height` rows by `width` vectors, its sums in registers."""
+def _tile(height: int, width: int, spread: bool = True) -> Any:
+    """The product of `height` rows by `width` vectors, its sums in registers.
+
+    Elements of the first operand are spread to vectors; else they are vectors, lane by lane.
+    """
 
     def emit(
         builder: Any, a: Any, at: Any, rows: Any, row: Any, steps: Any, b: Any, bt: Any, step: Any,
@@ -125,7 +128,8 @@ def _tile(height: int, width: int) -> Any:
         vectors = [_load(builder, _at(builder, p, right)) for p in panels]
         news = []
         for r, line in enumerate(lines):
-            x = _splat(builder, builder.load(_at(builder, line, left)), kind)
+            spot = _at(builder, line, left)
+            x = _splat(builder, builder.load(spot), kind) if spread else _load(builder, spot)
             for v, y in enumerate(vectors):
                 news.append(_multiply_add(builder, x, y, totals[r * width + v]))
         for total, new in zip(totals, news, strict=True):
@@ -206,6 +210,27 @@ def _multiply(sizes, a, b, out, add):
                     (out[0], out[1] + v * lanes, out[2]), add)  # fmt: skip
 
     return multiply
+
+
+# By lanes: as many rows as a 3 x 3 window has elements, so that its gradient is one tile.
+_nine, _three, _single = (_tile(h, 1, False) for h in (9, 3, 1))
+
+
+@overload(_simd.weigh, jit_options=INNER)
+def _weigh(sizes, a, b, out, add):
+    def weigh(sizes, a, b, out, add):
+        row = 0
+        while row + 9 <= sizes[0]:
+            _nine(row, sizes, a, b, out, add)
+            row += 9
+        while row + 3 <= sizes[0]:
+            _three(row, sizes, a, b, out, add)
+            row += 3
+        while row < sizes[0]:
+            _single(row, sizes, a, b, out, add)
+            row += 1
+
+    return weigh
 
 
 # --- moves and transforms -------------------------------------------------------------------

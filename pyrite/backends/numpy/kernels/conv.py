@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import direct, winograd
+from . import depthwise, direct, winograd
 from ._registry import F32, F64, Array, empty, kernel
 
 Sizes = tuple[int, ...]
@@ -67,6 +67,8 @@ def convolution(
     if by_winograd(x.dtype, p):
         return winograd.convolve(x, w, b, p.outputs, p.padding[0], False)
     result = empty((input.shape[0], weight.shape[0], *out), x.dtype)
+    if depthwise.fits(p, x.dtype):
+        return depthwise.convolve(p, x, w, b, False, result)
     if direct.in_place(p, 64 // x.itemsize):
         return direct.by_points(p, x, w, b, False, result)
     return direct.run(direct.forward_cut(p, 64 // x.itemsize), x, w, b, result)
@@ -85,6 +87,8 @@ def conv_grad_input(
     if by_winograd(g.dtype, p):
         return winograd.convolve(g, w, None, p.inputs, 2 - p.padding[0], True)
     result = empty(size, g.dtype)
+    if depthwise.fits(p, g.dtype):
+        return depthwise.convolve(p, g, w, None, True, result)
     if direct.in_place(p, 64 // g.itemsize):
         return direct.by_points(p, g, w, None, True, result)
     return direct.run(direct.backward_cut(p, 64 // g.itemsize), g, w, None, result)
@@ -102,4 +106,6 @@ def conv_grad_weight(
     g, x = given
     if by_winograd(g.dtype, p):
         return winograd.filter_gradient(g, x, p.padding[0])
+    if depthwise.fits(p, g.dtype):
+        return depthwise.filter_gradient(p, g, x).reshape(size)
     return direct.weight_gradient(p, g, x).reshape(size)

@@ -35,22 +35,31 @@ SLACK = 48  # elements that keep the frequencies off the same lines of a cache
 
 
 @inline()
-def spread(x: Vector, image: int, unit: Any, tables: Any, block: Vector, to: int) -> None:
-    """The unit's rows, surrounded by zeros, as vectors over channels."""
-    channels, height, width, pad, first, tall, wide = unit
+def turn(
+    x: Vector, start: int, plane: int, count: int, channels: int, tables: Any, block: Vector,
+    to: int,
+) -> None:  # fmt: skip
+    """`count` elements of each plane as vectors over channels: tables = (places, steps)."""
     places, steps = tables
-    for k in range(to, to + tall * wide * channels):
-        block[k] = 0
-    top, end = max(first, 0), min(first + tall, height)
-    plane, count = height * width, (end - top) * width
-    start = image * channels * plane + top * width
-    to += ((top - first) * wide + pad) * channels
     for p in range(0, count - LANES + 1, LANES):
         for c in range(0, channels, LANES):
             s.transpose(x, start + c * plane + p, steps, block, to + c, places[p:])
     for p in range(count // LANES * LANES, count):
         for c in range(channels):
             block[to + places[p] + c] = x[start + c * plane + p]
+
+
+@inline()
+def spread(x: Vector, image: int, unit: Any, tables: Any, block: Vector, to: int) -> None:
+    """The unit's rows, surrounded by zeros, as vectors over channels."""
+    channels, height, width, pad, first, tall, wide = unit
+    for k in range(to, to + tall * wide * channels):
+        block[k] = 0
+    top, end = max(first, 0), min(first + tall, height)
+    plane, count = height * width, (end - top) * width
+    start = image * channels * plane + top * width
+    to += ((top - first) * wide + pad) * channels
+    turn(x, start, plane, count, channels, tables, block, to)
 
 
 @inline()
