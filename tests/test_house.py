@@ -34,7 +34,10 @@ FLOORS = (
         "library serialization safetensors _archive _pickle _torch_names _numpy masked"
     ),
     "nn optim data amp cpu cuda jit compiler onnx profiler distributed testing",
-    "__init__ vision text audio metrics train viz lint utils _port __main__ accelerator version",
+    (
+        "__init__ vision text audio metrics train viz lint utils _port _download __main__ "
+        "accelerator version"
+    ),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 

@@ -40,6 +40,7 @@ ABSTRACT = {
     "Function.forward", "Function.jvp", "Dataset.__getitem__", "Sampler.__iter__",
     "_open.method", "Constraint.check", "Transform._call", "Transform._inverse",
     "Transform.log_abs_det_jacobian", "Module.forward", "SparseTensor.as_plain",
+    "VisionDataset.__len__",
 }  # fmt: skip
 # Functions that only return an argument, and are right to do so.
 SAME = {

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from importlib.resources import files
-from os import PathLike
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from ._vision import VisionDataset
+from ... import Tensor, from_numpy
+from .vision import Change, Root, VisionDataset
 
 
-class Digits(VisionDataset):
+class Digits(VisionDataset[tuple[Any, Any]]):
     """1797 handwritten digits, 8x8 pixels (E. Alpaydin and C. Kaynak, UCI, 1998; CC BY 4.0).
 
     The source counts 0 to 16 pixels per cell; `data` holds 16 times that, at most 255, so that a
@@ -25,28 +25,38 @@ class Digits(VisionDataset):
         train: True for the training part, False for the test part, None for all images.
         transform: applied to the image of an item.
         target_transform: applied to its label.
+
+    Attributes:
+        data: uint8 tensor (N, 8, 8), 0 to 255.
+        targets: int64 tensor (N,) of class indices.
+        classes: the class names, by index.
+        class_to_idx: the index of each class name.
     """
 
     classes = [str(digit) for digit in range(10)]
+    class_to_idx = {str(digit): digit for digit in range(10)}
+    data: Tensor
+    targets: Tensor
 
     def __init__(
         self,
-        root: str | PathLike[str] | None = None,
+        root: Root | None = None,
         train: bool | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
+        transform: Change = None,
+        target_transform: Change = None,
     ) -> None:
-        super().__init__(root, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
         self.train = train
         counts, labels = self._read()
         images = np.minimum(counts.astype(np.uint16) * 16, 255).astype(np.uint8)
         if train is not None:
             chosen = _is_test(labels) != train
             images, labels = images[chosen], labels[chosen]
-        self._set(images, labels)
+        self.data, self.targets = from_numpy(images), from_numpy(labels.astype(np.int64))
 
     def _read(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        path = (files("pyrite.vision") / "data" if self.root is None else self.root) / "digits.npz"
+        folder: Any = files("pyrite.vision") / "data" if self.root is None else self._folder
+        path = folder / "digits.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return archive["images"], archive["labels"]
@@ -59,6 +69,12 @@ class Digits(VisionDataset):
                 f"Digits: {path} is damaged or no NumPy archive of 'images' and 'labels' "
                 f"({error}); leave root out to read the copy in the package"
             ) from error
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        return self._changed(Image.fromarray(self.data[index].numpy()), int(self.targets[index]))
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 def _is_test(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
