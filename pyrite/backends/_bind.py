@@ -23,6 +23,7 @@ F32, F64 = np.dtype("float32"), np.dtype("float64")
 C64, C128 = np.dtype("complex64"), np.dtype("complex128")
 REAL, COMPLEX = "F32 or d is F64", "C64 or d is C128"
 _NUMBERS = (bool, int, float, complex)
+_PLAIN = frozenset((*_NUMBERS, type(None)))
 
 
 def _quiet_setter() -> tuple[Callable[..., Any], Callable[..., Any], Any]:
@@ -70,6 +71,9 @@ class _Binder:
         self.lists = {i for i in self.positions if op.params[i].role == "arrays"}
         self.weak = self.rule in ("promote", "number", "power", "float", "bool")
         self.keeps_half = op.kind in ("view", "move", "create", "update")
+        named = [p.name for p in op.params if p.keyword_only]
+        self.named, self.positional = named, len(op.params) - len(named)
+        self.decisions: dict[Any, tuple[Any, ...]] = {}
 
     def build(self) -> Callable[..., Any]:
         scope = {
@@ -125,7 +129,8 @@ class _Binder:
         if self.kernel is None:
             return []
         size = getattr(self.kernel, "min_size", 0)
-        name = self.op.params[self.positions[which]].name if size else ""
+        first = self.promoted[1] if which else self.positions[0]
+        name = self.op.params[first].name
         guard = [f"if {name}.size >= {size}:"] if size else []
         pad = "    " * len(guard)
         return [
@@ -165,20 +170,21 @@ class _Binder:
         return f"type({name}) is ND and ((d := {name}.dtype) is {kinds})"
 
     def number_first(self) -> str | None:
-        """Source of the test for a number and a floating array, as in `1 - x`."""
-        if not self.weak or self.lists or len(self.promoted) != 2 or len(self.positions) != 2:
+        """Source of the test for a number before a floating array, as in `1 - x`."""
+        if not self.weak or self.lists or len(self.promoted) != 2:
             return None
         one, two = (self.op.params[i].name for i in self.promoted)
-        return f"type({one}) in NUMBERS and {self.one_of(two)}"
+        others = [self.op.params[i].name for i in self.positions if i not in self.promoted]
+        tests = [f"type({one}) in NUMBERS", self.one_of(two), *[f"type({n}) is ND" for n in others]]
+        return " and ".join(tests)
 
     def core(self, args: list[Any], kernel: Callable[..., Any] | None) -> Any:
         """Kernel, then generic, on arrays that already have their compute types."""
-        params = self.op.params
-        positional = [a for p, a in zip(params, args, strict=True) if not p.keyword_only]
-        named = {p.name: a for p, a in zip(params, args, strict=True) if p.keyword_only}
+        n = self.positional
+        positional, named = args[:n], dict(zip(self.named, args[n:], strict=True))
         token = quiet(QUIET)
         try:
-            if kernel is not None:
+            if kernel is not None and self.large(args):
                 with suppress(Unavailable):
                     result = kernel(*positional, **named)
                     if result is not NotImplemented:
@@ -186,6 +192,12 @@ class _Binder:
             return self.op.generic(self.xp, *positional, **named)
         finally:
             restore(token)
+
+    def large(self, args: list[Any]) -> bool:
+        """Whether the first operand that is an array has the elements that the kernel wants."""
+        least = getattr(self.kernel, "min_size", 0)
+        sizes = [a.size for a in args if type(a) is self.array_type] if least else ()
+        return not sizes or sizes[0] >= least
 
     def finish(self, result: Any) -> Any:
         """Array scalars become 0-d arrays; several outputs are handled one by one."""
@@ -200,7 +212,49 @@ class _Binder:
     def general(self, *args: Any) -> Any:
         """Any types: promotion by the op's rule, half precision computed in float32."""
         values = list(args)
-        self.check_arrays(values)
+        key = self.key(values)
+        if (decision := self.decisions.get(key)) is None:
+            decision = self.decide(values)
+            if key is not None:
+                self.decisions[key] = decision
+        kernel, compute, half, stay = decision
+        if compute is None:
+            self.numbers_to_arrays(values)
+        else:
+            if self.rule == "power" and compute.kind in "iub":
+                _check_power(values[1])
+            for i in self.promoted:
+                v = values[i]
+                if i in self.lists:
+                    values[i] = [self.cast(x, compute) for x in v]
+                elif type(v) not in stay:
+                    values[i] = self.cast(v, compute)
+        if half is None:
+            return self.finish(self.core(values, kernel))
+        for i in self.positions:
+            values[i] = self.each(values[i], lambda a: _upcast(a, half))
+        out = self.finish(self.core(values, kernel))
+        if not isinstance(out, tuple) or self.op.outputs == "*":
+            return self.each(out, lambda a: _round(a, half))
+        named = zip(out, self.op.outputs)  # statistics and the like stay float32
+        return tuple([_round(a, half) if o.differentiable else a for a, o in named])
+
+    def key(self, values: list[Any]) -> Any:
+        """All that a decision depends on; None where an operand is neither array nor number."""
+        key: list[Any] = [_dtypes.get_default_dtype()]
+        for i in self.positions:
+            kind = type(value := values[i])
+            if kind is self.array_type:
+                key += (value.dtype, value.ndim == 0)
+            elif kind in _PLAIN:
+                key.append(kind)
+            else:
+                self.check_arrays(values)
+                return None
+        return tuple(key)
+
+    def decide(self, values: list[Any]) -> tuple[Any, ...]:
+        """Kernel, dtype of promoted operands (or None), half dtype to round to, what stays."""
         kernel = self.kernel
         if kind := self.complex_type(values):
             if not self.op.complex:
@@ -210,22 +264,11 @@ class _Binder:
                 )
             kernel = None  # kernels are for real numbers
         if self.weak:
-            result = self.promote(values)
-        else:
-            if self.rule == "same" and self.op.public:
-                self.check_same(values)
-            result = self.common_half(values) if not self.keeps_half else None
-            self.numbers_to_arrays(values)
-        if result is None:
-            return self.finish(self.core(values, kernel))
-        half = result.numpy
-        for i in self.positions:
-            values[i] = self.each(values[i], lambda a: _upcast(a, half))
-        out = self.finish(self.core(values, kernel))
-        if not isinstance(out, tuple) or self.op.outputs == "*":
-            return self.each(out, lambda a: _round(a, half))
-        named = zip(out, self.op.outputs)  # statistics and the like stay float32
-        return tuple([_round(a, half) if o.differentiable else a for a, o in named])
+            return kernel, *self.promote(values)
+        if self.rule == "same" and self.op.public:
+            self.check_same(values)
+        half = None if self.keeps_half else self.common_half(values)
+        return kernel, None, None if half is None else half.numpy, ()
 
     def each(self, value: Any, function: Callable[[Any], Any]) -> Any:
         """Apply to an array, or to every array of a sequence; the rest passes through."""
@@ -279,23 +322,18 @@ class _Binder:
                 scalars.append(_dtypes.scalar_dtype(v))
         return _dtypes.combine(dims, zeros, scalars)
 
-    def promote(self, values: list[Any]) -> dtype | None:
-        """Cast the promoted operands in place; the half type to round to, if any."""
+    def promote(self, values: list[Any]) -> tuple[Any, ...]:
+        """As `decide`, where a rule promotes; beside a floating array, numbers may stay."""
         result = self.result_type(values)
         if self.rule == "number":
             self.check_not_bool(values)
-        elif self.rule == "power" and result.category < _dtypes.FLOAT:
-            _check_power(values[1])
         if self.rule == "float" and result.category < _dtypes.FLOAT:
             result = _dtypes.get_default_dtype()
         half = result.category == _dtypes.FLOAT and result.itemsize == 2
         compute = F32 if half else result.numpy
-        for i in self.promoted:
-            v = values[i]
-            values[i] = (
-                [self.cast(x, compute) for x in v] if i in self.lists else self.cast(v, compute)
-            )
-        return result if half and self.rule != "bool" else None
+        arrays = any(type(values[i]) is self.array_type for i in self.promoted)
+        stay = {int, float} if arrays and (compute is F32 or compute is F64) else set()
+        return compute, result.numpy if half and self.rule != "bool" else None, stay
 
     def check_not_bool(self, values: list[Any]) -> None:
         for i in self.promoted:
@@ -310,7 +348,7 @@ class _Binder:
         if value is None:
             return None
         if type(value) is self.array_type:
-            return value if value.dtype == kind else _astype(value, kind)
+            return value if value.dtype is kind or value.dtype == kind else _astype(value, kind)
         token = quiet(QUIET)
         try:
             return self.backend.asarray(np.asarray(value).astype(kind))
