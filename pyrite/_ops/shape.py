@@ -448,11 +448,19 @@ stack.vjp(tensors=lambda F, g, dim: F.unbind(g, dim))
 def clone(xp: Any, input: Array, *, memory_format: Any = None) -> Array:
     """A copy in memory of its own; dense strides are kept unless a format is given."""
     if memory_format is None or memory_format is preserve_format:
-        return _as_it_lies(input.copy("C" if input.flags.c_contiguous else "K"), input)
+        if input.flags.c_contiguous or _descends(input):
+            return input.copy("C")
+        return _as_it_lies(input.copy("K"), input)
     return laid_out(input, order_of(memory_format, input.ndim))
 
 
 clone.vjp(input=lambda g: g)
+
+
+def _descends(input: Any) -> bool:
+    """Whether an expanded array's own dimensions lie in order, outermost first."""
+    own = [s for s in input.strides if s]
+    return len(own) < input.ndim and own == sorted(own, reverse=True)
 
 
 def _as_it_lies(out: Any, input: Any) -> Any:

@@ -2,7 +2,7 @@
 
 A kernel has its op's signature without `xp`, and returns NotImplemented where the generic kernel
 serves better: small arrays, other dtypes, strided memory. All are loops compiled by Numba, and
-absent without it, but for small arrays in `exp`.
+absent without it, but for small arrays in `exp` and a view.
 """
 
 from __future__ import annotations
@@ -20,4 +20,5 @@ FAMILIES = (
 if _jit.available():
     for _family in FAMILIES:
         import_module(f".{_family}", __name__)
-import_module(".exponential", __name__)
+for _family in ("exponential", "view"):
+    import_module(f".{_family}", __name__)
