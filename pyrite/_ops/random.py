@@ -15,44 +15,18 @@ results, and in `_fill` and `integers` for 64-bit draws.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, pi, prod
+from math import ceil, prod
 from typing import Any
 
 from .._dtypes import dtype as dtype_
 from .._dtypes import float32, float64
-from ..backends._philox import philox_words, piece
+from ..backends._philox import LN2, LN2_TAIL, LOG, SINE, SQRT_HALF_BITS, philox_words, piece
 from .table import Array, op
 
 Shape = tuple[int, ...]
 
 _WIDE = 1 << 24  # integer ranges above this use 64-bit draws: no value's odds are off by 2**-8
 _DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
-_SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # float64 sqrt(1/2) as an integer
-_LN2 = 762123384785 / 2**40  # ln 2 to 40 bits: its product with an exponent is exact
-_LN2_TAIL = 7.371002565167799e-13  # ln 2 - _LN2
-
-# Coefficients in z, lowest first. Float32: least maximum relative error on the interval, each
-# rounded to float32 before the next was fitted. Float64: the series.
-# ln((1 + s) / (1 - s)) / s, z = s**2, |s| <= 3 - sqrt(8)
-_LOG = {
-    False: (2.0, 0.6666677594184875, 0.3997758626937866, 0.29870685935020447),
-    True: tuple(2 / (2 * k + 1) for k in range(10)),
-}
-
-
-def _sine_series(terms: int) -> tuple[float, ...]:
-    """Series of sin(pi/2 y) / y in y**2."""
-    out = [pi / 2]
-    for k in range(1, terms):
-        out.append(out[-1] * -(pi * pi / 4) / (2 * k * (2 * k + 1)))
-    return tuple(out)
-
-
-# sin(pi/2 y) / y, z = y**2, |y| <= 1/2
-_SINE = {
-    False: (1.5707963705062866, -0.645966649055481, 0.07971252501010895, -0.004685971420258284),
-    True: _sine_series(9),
-}
 
 
 def _round(xp: Any, values: Any, wide: bool) -> Any:
@@ -74,14 +48,14 @@ def _horner(xp: Any, coefficients: tuple[float, ...], z: Any, wide: bool) -> Any
 def _log(xp: Any, x: Any, shift: int, wide: bool) -> Any:
     """ln(x * 2**-shift) as float64, for normal positive float64 x."""
     bits = x.view(xp.int64)
-    exponent = (bits - _SQRT_HALF_BITS) >> 52
+    exponent = (bits - SQRT_HALF_BITS) >> 52
     m = (bits - (exponent << 52)).view(xp.float64)  # in [sqrt(1/2), sqrt(2))
     s = _round(xp, (m - 1.0) / (m + 1.0), wide)
     power = (exponent - shift).astype(xp.float64)
-    small = s * _horner(xp, _LOG[wide], _round(xp, s * s, wide), wide)
+    small = s * _horner(xp, LOG[wide], _round(xp, s * s, wide), wide)
     if wide:
-        small += power * _LN2_TAIL
-    return power * _LN2 + small
+        small += power * LN2_TAIL
+    return power * LN2 + small
 
 
 def _exponential(xp: Any, words: Any, wide: bool) -> Any:
@@ -106,7 +80,7 @@ def _circle(xp: Any, words: Any, wide: bool) -> tuple[Any, Any]:
     odd = ((k << 2) >> 1) | 1
     y = odd.astype(kind).astype(xp.float64)
     y *= 2.0 ** (1 - bits)
-    sine = _round(xp, y * _horner(xp, _SINE[wide], _round(xp, y * y, wide), wide), wide)
+    sine = _round(xp, y * _horner(xp, SINE[wide], _round(xp, y * y, wide), wide), wide)
     cosine = xp.sqrt((1.0 - sine * sine).astype(kind))
     quarter = k + (1 << (bits - 3))
     c, s = cosine.view(signed), sine.astype(kind).view(signed)

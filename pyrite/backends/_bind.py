@@ -129,9 +129,8 @@ class _Binder:
         if self.kernel is None:
             return []
         size = getattr(self.kernel, "min_size", 0)
-        first = self.promoted[1] if which else self.positions[0]
-        name = self.op.params[first].name
-        guard = [f"if {name}.size >= {size}:"] if size else []
+        first = self.promoted[1] if which else min(self.positions, default=0)
+        guard = [f"if {self.op.params[first].name}.size >= {size}:"] if size else []
         pad = "    " * len(guard)
         return [
             *guard, f"{pad}z = kernel({call})", f"{pad}if z is not NotImplemented: return z",

@@ -11,6 +11,7 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 
 from __future__ import annotations
 
+from math import pi
 from typing import Any
 
 _LOW = 0xFFFFFFFF
@@ -19,6 +20,34 @@ _TINY = 16  # words: below this Python integers are faster than array calls
 # Words drawn in one piece. On the CPU a piece and its temporaries stay in the second-level cache;
 # elsewhere only memory bounds it. A power of two, so that no piece crosses a carry of the counter.
 _CPU_PIECE, _PIECE = 1 << 16, 1 << 22
+
+# What makes other distributions of words, by the formulas of `_ops/random.py`.
+SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # float64 sqrt(1/2) as an integer
+LN2 = 762123384785 / 2**40  # ln 2 to 40 bits: its product with an exponent is exact
+LN2_TAIL = 7.371002565167799e-13  # ln 2 - LN2
+
+# Coefficients in z, lowest first. Float32: least maximum relative error on the interval, each
+# rounded to float32 before the next was fitted. Float64: the series.
+# ln((1 + s) / (1 - s)) / s, z = s**2, |s| <= 3 - sqrt(8)
+LOG = {
+    False: (2.0, 0.6666677594184875, 0.3997758626937866, 0.29870685935020447),
+    True: tuple(2 / (2 * k + 1) for k in range(10)),
+}
+
+
+def _sine_series(terms: int) -> tuple[float, ...]:
+    """Series of sin(pi/2 y) / y in y**2."""
+    out = [pi / 2]
+    for k in range(1, terms):
+        out.append(out[-1] * -(pi * pi / 4) / (2 * k * (2 * k + 1)))
+    return tuple(out)
+
+
+# sin(pi/2 y) / y, z = y**2, |y| <= 1/2
+SINE = {
+    False: (1.5707963705062866, -0.645966649055481, 0.07971252501010895, -0.004685971420258284),
+    True: _sine_series(9),
+}
 
 
 def piece(xp: Any) -> int:

@@ -55,7 +55,8 @@ DIMENSIONS = {
 }  # fmt: skip
 
 LOOPS: list[Loop] = []
-INLINED: list[tuple[Callable[..., Any], frozenset[str]]] = []
+Function: TypeAlias = Callable[..., Any]
+INLINED: list[tuple[Function, frozenset[str], bool]] = []
 _lock = threading.RLock()
 _numbers = count()
 _state: dict[str, Any] = {"filling": False, "broken": False, "started": False}
@@ -117,11 +118,14 @@ def loop(
     return declare
 
 
-def inline(*fastmath: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a function that loops call; its flags hold for its own arithmetic."""
+def inline(*fastmath: str, always: bool = False) -> Callable[[Function], Function]:
+    """Declare a function that loops call; its flags hold for its own arithmetic.
 
-    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        INLINED.append((function, frozenset(fastmath)))
+    `always`: it becomes part of each caller, however long it is, so that these vectorise.
+    """
+
+    def declare(function: Function) -> Function:
+        INLINED.append((function, frozenset(fastmath), always))
         return function
 
     return declare

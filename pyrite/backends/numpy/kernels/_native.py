@@ -273,9 +273,10 @@ overload(_math.fmin)(lambda x, y: lambda x, y: _minimum(x, y))
 overload(_math.power_of_two)(lambda n: lambda n: _power_of_two(n))
 
 
-def register(function: Callable[..., Any], fastmath: frozenset[str]) -> None:
+def register(function: Callable[..., Any], fastmath: frozenset[str], always: bool) -> None:
     """Let compiled code call a plain function."""
-    register_jitable(error_model="numpy", fastmath=set(fastmath), **INNER)(function)
+    options = {"error_model": "numpy", "fastmath": set(fastmath), "forceinline": always}
+    register_jitable(**options, **INNER)(function)
 
 
 def wide(context: Any) -> Any:
