@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pyrite
+
 pytest.importorskip("numba", reason="the kernels are compiled by numba")
 
 from pyrite._ops.table import TABLE
@@ -232,6 +234,25 @@ for _q, _k, _v, _mask, _causal in [
         (normal(*_y.shape), _q, _k, _v, _mask, _y, _lse, False, *_rest)
     )
 
+CALL = (2**64 - 3, 2**63 + 5)  # seed and offset
+CASES["uniform"] = [
+    ((67, 3), pyrite.float32, *CALL),
+    ((100_003,), pyrite.float32, *CALL, -2.3, 5.7),
+]
+CASES["normal"] = [((67, 3), pyrite.float32, *CALL), ((100_003,), pyrite.float32, *CALL, 0.3, 2.7)]
+CASES["integers"] = [((100_003,), pyrite.int64, *CALL, *ends) for ends in ((-5, 1000), (3, 4))]
+CASES["bernoulli"] = [(np.asarray(0.3, "f"), (100_003,), pyrite.float32, *CALL)]
+CASES["expand"] = [
+    (normal(3, 1, 2), (5, 3, 4, 2)),
+    (np.asarray(1.0), (2, 0)),
+    (normal(0, 1), (0, 3)),
+]
+CASES["full"] = [
+    ((3, 5), 2, pyrite.float32),
+    ((251, 201), 0.3, pyrite.float64),
+    ((), 1, pyrite.float32),
+]
+
 UPDATES: dict[str, list[tuple[Any, ...]]] = {
     "sgd_step": [
         (0.1, momentum, dampening, decay, nesterov, maximize, first)
@@ -261,6 +282,12 @@ EXACT = {
     "relu",
     "neg",
     "dropout",
+    "uniform",
+    "normal",
+    "integers",
+    "bernoulli",
+    "expand",
+    "full",
 }
 EVERY = [(name, i) for name in CASES for i in range(len(CASES[name]))]
 

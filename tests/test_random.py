@@ -122,13 +122,13 @@ def fused_normal(radius_word: int, angle_word: int) -> tuple[float, float]:
     if m < math.sqrt(0.5):
         m, exponent = 2 * m, exponent - 1
     s = single((m - 1) / (m + 1))
-    p = fused_horner(ops._LOG[False], single(s * s))
-    power = Fraction(exponent - 33) * Fraction(ops._LN2)
+    p = fused_horner(ops.LOG[False], single(s * s))
+    power = Fraction(exponent - 33) * Fraction(ops.LN2)
     log = float(power + Fraction(float(Fraction(s) * Fraction(p))))
     radius = single(math.sqrt(single(-2 * log)))
     low = (angle_word + (1 << 29)) % (1 << 30) - (1 << 29)
     y = single(low + 0.5) * 2.0**-30
-    sine = single(y * fused_horner(ops._SINE[False], single(y * y)))
+    sine = single(y * fused_horner(ops.SINE[False], single(y * y)))
     cosine = single(math.sqrt(single(float(1 - Fraction(sine) ** 2))))
     quarter = (angle_word + (1 << 29)) >> 30 & 3
     c, s = [(cosine, sine), (-sine, cosine), (-cosine, -sine), (sine, -cosine)][quarter]

@@ -142,7 +142,7 @@ def lengths(name: str, shape: tuple[Any, ...], size: Any = None) -> tuple[int, .
         kind = type(size).__name__
         raise TypeError(f"{name}(): {missing}'size' must be tuple of ints, not {kind}")
     out = ints(name, shape if size is None else (size,))
-    if min(out, default=0) < 0:
+    if out and min(out) < 0:
         raise RuntimeError(
             f"Trying to create tensor with negative dimension {min(out)}: {list(out)}"
         )

@@ -19,12 +19,15 @@ from .._tensor import F, Size, Tensor
 from ._register import composite, named
 
 Dim = int | Sequence[int]
+_PLAIN = frozenset((int,))
 
 
 def ints(name: str, values: Any) -> tuple[int, ...]:
     """The ints of `f(2, 3)` or `f((2, 3))`; TypeError for anything else."""
     if len(values) == 1 and isinstance(values[0], tuple | list):
         values = values[0]
+    if type(values) is tuple and _PLAIN.issuperset(map(type, values)):
+        return values
     try:
         return tuple(map(integer, values))
     except TypeError:

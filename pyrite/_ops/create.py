@@ -31,8 +31,11 @@ def arange(xp: Any, start: Any, end: Any, step: Any, dtype: Dtype) -> Array:
     """`start, start + step, ...` below `end`."""
     if dtype.is_floating_point:
         n = max(0, -int(-((end - start) / step) // 1))
-        return (start + xp.arange(n, dtype="float64") * step).astype(dtype.numpy)
-    return xp.arange(start, end, step, dtype="int64").astype(dtype.numpy)
+        out = xp.arange(n, dtype="float64")
+        out *= step
+        out += start
+        return out.astype(dtype.numpy, copy=False)
+    return xp.arange(start, end, step, dtype="int64").astype(dtype.numpy, copy=False)
 
 
 @op(kind="create")
@@ -40,10 +43,12 @@ def linspace(xp: Any, start: Any, end: Any, steps: int, dtype: Dtype) -> Array:
     """`steps` values from `start` to `end`, both included; the two halves count from their end."""
     if not (dtype.is_floating_point or dtype.is_complex):
         start, end = int(start), int(end)
-    index = xp.arange(steps, dtype="float64")
     step = (end - start) / max(steps - 1, 1)
-    up, down = start + step * index, end - step * (steps - 1 - index)
-    return xp.where(index < steps // 2 + steps % 2, up, down).astype(dtype.numpy)
+    half = steps // 2 + steps % 2
+    out = xp.empty((steps,), dtype=dtype.numpy)
+    out[:half] = start + step * xp.arange(half, dtype="float64")
+    out[half:] = end - step * xp.arange(steps - half - 1, -1, -1, dtype="float64")
+    return out
 
 
 @op(kind="create")
