@@ -140,6 +140,8 @@ for _weight, _bias in [(None, None), (normal(77), None), (normal(77), normal(77)
 for _weight, _bias in [(None, None), (normal(7), normal(7))]:
     _x = normal(5, 7, 9, 11) + 3
     CASES.setdefault("batch_norm_train", []).append((_x, _weight, _bias, 1e-5))
+    _given = (normal(7), normal(7) ** 2 + 1, _weight, _bias, 1e-5)
+    CASES.setdefault("batch_norm_eval", []).append((_x, *_given))
     _, _m, _r = TABLE["batch_norm_train"].generic(np, _x, _weight, _bias, 1e-5)
     CASES.setdefault("batch_norm_grad", []).append((normal(5, 7, 9, 11), _x, _weight, _m, _r, 1e-5))
 CASES["max_pool2d"] = [

@@ -61,16 +61,6 @@ def _update(
                 write_back(running, F.add(running, step), "batch_norm")
 
 
-def _normalized_by(
-    input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
-    """Each channel with given statistics: one factor and one shift per channel."""
-    scale = F.rsqrt(F.add(var, eps))
-    scale = scale if weight is None else F.mul(scale, weight)
-    shift = F.neg(F.mul(mean, scale))
-    return _affine(input, scale, shift if bias is None else F.add(shift, bias))
-
-
 @composite(public="n")
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
@@ -95,7 +85,8 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
-        return _normalized_by(input, running_mean, running_var, weight, bias, eps)
+        out = F.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
+        return out if out.dtype is input.dtype else F.cast(out, input.dtype)
     count = input.array.size // max(input.shape[1], 1)
     out, mean, invstd = F.batch_norm_train(input, weight, bias, eps)
     _update(running_mean, running_var, (mean, invstd), eps, count, momentum)

@@ -190,3 +190,38 @@ def _batch_norm_second(
 
 
 batch_norm_grad.vjp_joint(_batch_norm_second)
+
+
+@op(public="", dtypes="promote", onnx="BatchNormalization")
+def batch_norm_eval(
+    xp: Any, input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None,
+    eps: float,
+) -> Array:  # fmt: skip
+    """Normalise each channel (dim 1) by a given mean and variance, (channels,)."""
+    shape = _batch_dims(input.shape)[1]
+    scale = 1 / xp.sqrt(var + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    out = xp.multiply(input, xp.reshape(scale, shape), order="C")
+    out += xp.reshape(shift, shape)
+    return out
+
+
+def _batch_norm_eval_grads(
+    F: Any, g: Any, input: Any, mean: Any, var: Any, weight: Any, eps: float,
+    mask: tuple[bool, ...],
+) -> tuple[Any, ...]:  # fmt: skip
+    dims, shape = _batch_dims(input.shape)
+    rstd = F.rsqrt(F.add(var, eps))
+    scale = rstd if weight is None else F.mul(rstd, weight)
+    by_input = F.mul(g, F.reshape(scale, shape)) if mask[0] else None
+    if not any(mask[1:]):
+        return by_input, None, None, None, None
+    total = F.sum(g, dims)
+    along = F.mul(F.sum(F.mul(g, F.sub(input, F.reshape(mean, shape))), dims), rstd)
+    by_var = F.mul(F.mul(F.mul(along, scale), rstd), -0.5) if mask[2] else None
+    by_mean = F.neg(F.mul(total, scale)) if mask[1] else None
+    return wanted(mask, (by_input, by_mean, by_var, along, total))
+
+
+batch_norm_eval.vjp_joint(_batch_norm_eval_grads)

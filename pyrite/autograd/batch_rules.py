@@ -327,7 +327,10 @@ def _channels(level: VmapLevel, op: Any, values: Values) -> Any:
     for p in op.arrays:
         if low[p.name] is not None:
             low[p.name] = _folded(low[p.name], int(values[p.name].array.ndim > 1))
-    out, *rest = result = run(op, low)
+    result = run(op, low)
+    if isinstance(result, Tensor):
+        return _unfolded(result, 1, level.size)
+    out, *rest = result
     return type(result)(_unfolded(out, 1, level.size), *[_unfolded(t, 0, level.size) for t in rest])
 
 
@@ -511,7 +514,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "conv_grad_input", "conv_grad_weight"), _conv),
     **dict.fromkeys(("index", "index_grad", "index_put", "index_put_add", "index_write"), _indexed),
     **dict.fromkeys(("scatter", "scatter_sum", "scatter_write"), _scattered),
-    **dict.fromkeys(("batch_norm_train", "batch_norm_grad"), _channels),
+    **dict.fromkeys(("batch_norm_train", "batch_norm_grad", "batch_norm_eval"), _channels),
     **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool2d_grad",
                      "im2col", "col2im"), _images),
     **dict.fromkeys(("write", "write_number", "accumulate"), _write),

@@ -43,6 +43,13 @@ def _batch(x: Any, w: Any, b: Any, eps: float) -> Any:
     return out, x.detach().mean(dims), (var + eps).rsqrt()
 
 
+def _given(x: Any, mean: Any, var: Any, w: Any, b: Any, eps: float) -> Any:
+    shape = (-1, *[1] * (x.ndim - 2))
+    out = (x - mean.reshape(shape)) / (var.reshape(shape) + eps).sqrt()
+    out = out if w is None else out * w.reshape(shape)
+    return out if b is None else out + b.reshape(shape)
+
+
 def _batch_grad(g: Any, x: Any, w: Any, mean: Any, invstd: Any, eps: float) -> Any:
     n = x.shape[1]
     w, b = x.new_ones(n) if w is None else w, x.new_zeros(n)
@@ -94,6 +101,18 @@ samples(
         S(A((3, 2, 4)), A((2,)), A((2,)), 0.1, torch=_batch),
         S(A((2, 3, 3, 4)), None, None, 0.1, torch=_batch),
         S(A((2, 3, 3, 4), layout="T"), A((3,)), None, 0.1, torch=_batch),
+    ],
+    batch_norm_eval=[
+        S(A((5, 3)), A((3,)), A((3,), low=0.5, high=2), A((3,)), A((3,)), 0.1, torch=_given),
+        S(
+            A((2, 3, 4, 2), layout="T"),
+            A((3,)),
+            A((3,), low=0.5, high=2),
+            None,
+            None,
+            0.1,
+            torch=_given,
+        ),
     ],
     batch_norm_grad=[
         _batch_sample((5, 3), True),

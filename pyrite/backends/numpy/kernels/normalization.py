@@ -216,3 +216,32 @@ def batch_norm_grad(
         mean, invstd, gx.reshape(cube), gw, gb,
     )  # fmt: skip
     return gx, gw, gb
+
+
+@loop("contract")
+def batch_norm_planes(
+    x: Matrix, mean: Vector, var: Vector, weight: Vector, bias: Vector, eps: float, out: Matrix,
+    lo: int, hi: int,
+) -> None:  # fmt: skip
+    for p in range(lo, hi):
+        row, into, c = x[p], out[p], p % mean.size
+        scale = np.float32(1 / np.sqrt(var[c] + eps))
+        scale = scale * weight[c] if weight.size else scale
+        shift = (bias[c] if bias.size else ZERO) - mean[c] * scale
+        for j in range(row.size):
+            into[j] = row[j] * scale + shift
+
+
+@kernel("batch_norm_eval", MIN)
+def batch_norm_eval(
+    input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+) -> Any:
+    cube = _channels(input, mean, var, weight, bias)
+    if cube is None:
+        return NotImplemented
+    out, planes, rest = like(input), cube[0] * cube[1], cube[2]
+    batch_norm_planes(
+        planes, rows(planes, rest), input.reshape(planes, rest), mean, var, _flat(weight),
+        _flat(bias), eps, out.reshape(planes, rest),
+    )  # fmt: skip
+    return out
