@@ -103,6 +103,9 @@ CASES |= {
     ]
     for name in ("sum", "mean")
 }  # fmt: skip
+CASES["sum_to_size"] = [
+    (normal(200, 77), (77,)), (normal(5, 7, 33, 31), (1, 7, 1, 1)), (normal(4, 40, 50), (4, 40, 1)),
+]  # fmt: skip
 CASES |= {
     name: [(normal(67, 129), -1), (normal(100_003), ()), (normal(5, 7, 33, 31), (2, 3), True)]
     for name in ("amax", "amin")
@@ -212,10 +215,23 @@ CASES["lstm_gates_grad"] = [
 ]
 CASES["gru_gates"] = [(normal(9, 48), normal(9, 48), normal(9, 16))]
 CASES["gru_gates_grad"] = [(normal(9, 17), normal(9, 51), normal(9, 51), normal(9, 17))]
-CASES["lstm_layer"] = [(normal(5, 13, 128), normal(13, 32), normal(13, 32), normal(128, 32) * 0.1)]
-CASES["gru_layer"] = [
-    (normal(5, 13, 96), normal(13, 32), normal(96, 32) * 0.1, b) for b in (None, normal(96))
-]
+for _way, _steps in [((), (5, 13)), ((True, True), (13, 5)), ((False, True), (5, 13))]:
+    for _n in (32, 20, 144):
+        _state, _weight = normal(13, _n), normal(4 * _n, _n) * 0.1
+        _case = (normal(*_steps, 4 * _n), _state, normal(13, _n), _weight, *_way)
+        CASES.setdefault("lstm_layer", []).append(_case)
+        _, _cells, _gates = TABLE["lstm_layer"].generic(np, *_case)
+        for _g in ((normal(*_cells.shape), None), (None, normal(*_cells.shape))):
+            CASES.setdefault("lstm_layer_grad", []).append(
+                (*_g, None, _state, _weight, _cells, _gates, *(_way or (False, False)))
+            )
+        for _b in (None, normal(3 * _n)):
+            _case = (normal(*_steps, 3 * _n), _state, _weight[: 3 * _n], _b, *_way)
+            CASES.setdefault("gru_layer", []).append(_case)
+        _y, _gates = TABLE["gru_layer"].generic(np, *_case)
+        CASES.setdefault("gru_layer_grad", []).append(
+            (normal(*_y.shape), None, *_case[1:3], _y, _gates, *(_way or (False, False)))
+        )
 _packed = normal(2, 290, 3 * 3 * 8).reshape(2, 290, 9, 8).transpose(0, 2, 1, 3)
 _holes = RNG.random((290, 270)) > 0.5
 _holes[5] = False

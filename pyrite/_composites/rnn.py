@@ -40,17 +40,15 @@ STEPS: dict[str, Callable[..., State]] = {
 }  # fmt: skip
 
 
-def _lstm_layer(x: Tensor, state: State, weights: Weights) -> State:
+def _lstm_layer(x: Tensor, state: State, weights: Weights, *way: bool) -> State:
     w_ih, w_hh, b_ih, b_hh, _ = weights
     bias = b_ih if b_hh is None else F.add(b_ih, b_hh)
-    out, cells, _ = F.lstm_layer(F.linear(x, w_ih, bias), *state, w_hh)
-    return out, F.slice(out, (-1,)), F.slice(cells, (-1,))
+    return F.lstm_layer(F.linear(x, w_ih, bias), *state, w_hh, *way)[:2]
 
 
-def _gru_layer(x: Tensor, state: State, weights: Weights) -> State:
+def _gru_layer(x: Tensor, state: State, weights: Weights, *way: bool) -> State:
     w_ih, w_hh, b_ih, b_hh, _ = weights
-    out, _ = F.gru_layer(F.linear(x, w_ih, b_ih), *state, w_hh, b_hh)
-    return out, F.slice(out, (-1,))
+    return F.gru_layer(F.linear(x, w_ih, b_ih), *state, w_hh, b_hh, *way)[:1]
 
 
 LAYERS: dict[str, Callable[..., State]] = {"lstm": _lstm_layer, "gru": _gru_layer}
@@ -65,19 +63,23 @@ def _joined(parts: Sequence[State]) -> State:
 
 
 def _direction(
-    name: str, x: Tensor, sizes: Sequence[int] | None, start: State, weights: Weights, reverse: bool
-) -> tuple[Tensor, State]:
+    name: str, x: Tensor, sizes: Sequence[int] | None, start: State, weights: Weights,
+    batch_first: bool, reverse: bool,
+) -> tuple[Tensor, State]:  # fmt: skip
     """One layer in one direction: its outputs by time and its last state.
 
-    `x` (time, batch, features), or with `sizes` packed: the first `sizes[t]` sequences, longest
-    first, have a step t. Ended sequences keep their state; backwards they enter one by one.
+    `x` (time, batch, features) or (batch, time, features), or with `sizes` packed: the first
+    `sizes[t]` sequences, longest first, have a step t. Ended sequences keep their state; backwards
+    they enter one by one.
     """
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
+    axis = 1 if batch_first else 0
     if sizes is None and w_hr is None and name in LAYERS:
-        out, *last = LAYERS[name](F.flip(x, (0,)) if reverse else x, start, weights)
-        return F.flip(out, (0,)) if reverse else out, tuple(last)
+        states = LAYERS[name](x, start, weights, batch_first, reverse)
+        last = (0 if reverse else -1,)
+        return states[0], tuple([F.slice(s, (slice(None),) * axis + last) for s in states])
     gates = F.linear(x, w_ih, b_ih)
-    inputs = F.unbind(gates, 0) if sizes is None else F.split(gates, tuple(sizes), 0)
+    inputs = F.unbind(gates, axis) if sizes is None else F.split(gates, tuple(sizes), 0)
     step, outputs, ended = STEPS[name], [], []
     packed = sizes is not None
     state = _rows(start, 0, sizes[-1]) if packed and reverse else start  # type: ignore[index]
@@ -91,7 +93,7 @@ def _direction(
         state = step(x_t, state, w_hh, b_hh, w_hr)
         outputs.append(state[0])
     outputs = outputs[::-1] if reverse else outputs
-    return (F.cat if packed else F.stack)(outputs, 0), _joined([state, *ended[::-1]])
+    return (F.cat if packed else F.stack)(outputs, axis), _joined([state, *ended[::-1]])
 
 
 def _groups(params: Weights, has_biases: bool, count: int) -> Iterator[Weights]:
@@ -107,6 +109,7 @@ def _groups(params: Weights, has_biases: bool, count: int) -> Iterator[Weights]:
 def _recurrent(
     name: str, x: Tensor, sizes: Sequence[int] | None, states: State, params: Weights,
     has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool,
+    batch_first: bool = False,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """All layers: output and last states, each (layers * directions, batch, features)."""
     directions = 2 if bidirectional else 1
@@ -119,7 +122,7 @@ def _recurrent(
         found = []
         for way in range(directions):
             i = layer * directions + way
-            out, last = _direction(name, x, sizes, starts[i], weights[i], reverse=way == 1)
+            out, last = _direction(name, x, sizes, starts[i], weights[i], batch_first, way == 1)
             found.append(out)
             lasts.append(last)
         x = found[0] if directions == 1 else F.cat(found, -1)
@@ -130,11 +133,8 @@ def _layer(name: str) -> None:
     def layers(input: Tensor, *args: Any) -> tuple[Tensor, ...]:
         packed = isinstance(args[2], list | tuple)
         sizes, (hx, params, *rest) = (args[0].tolist(), args[1:]) if packed else (None, args)
-        batch_first = not packed and bool(rest.pop())
-        x = F.permute(input, (1, 0, 2)) if batch_first else input
         states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        out, *last = _recurrent(name, x, sizes, states, params, *rest)
-        return (F.permute(out, (1, 0, 2)) if batch_first else out, *last)
+        return _recurrent(name, input, sizes, states, params, *rest)
 
     doc = (
         f"Layers of {name}: (input, hx, params, has_biases, num_layers, dropout, train, "

@@ -1,8 +1,9 @@
 """Recurrent cells and layers: an LSTM and a GRU from the input's products on.
 
 Hochreiter & Schmidhuber 1997 (LSTM), Cho et al. 2014 (GRU), with the gates in PyTorch's order.
-Nothing but the gates before their nonlinearities and the states is saved; backward computes the
-rest anew. A layer is one op, so that the gradient of its weight is one product over all steps.
+A cell saves nothing but its gates before their nonlinearities and the states; backward computes
+the rest anew. A layer is one op that keeps the gates after them: its backward is one more, and the
+gradient of its weight one product over all steps.
 """
 
 from __future__ import annotations
@@ -148,94 +149,257 @@ def _gru_second(
 gru_gates_grad.vjp_joint(_gru_second)
 
 
-# ---- layers: all steps of a sequence (time, batch, features)
+# ---- layers: all steps of a sequence (time, batch, features), or (batch, time, features) where
+# `batch_first`; `reverse`: from the last to the first
+
+
+def _by_time(xp: Any, x: Any, batch_first: bool, reverse: bool) -> list[Any]:
+    """What each step reads, in the order of the steps."""
+    steps = list(xp.swapaxes(x, 0, 1) if batch_first else x)
+    return steps[::-1] if reverse else steps
+
+
+def _joined(xp: Any, rows: list[Any], batch_first: bool, reverse: bool) -> tuple[Any, ...]:
+    """The inverse, for each result of a step."""
+    columns = zip(*(rows[::-1] if reverse else rows), strict=True)
+    return tuple([xp.stack(each, 1 if batch_first else 0) for each in columns])
+
+
+def _found(xp: Any, start: Any, states: Any, batch_first: bool, reverse: bool) -> list[Any]:
+    """The state that each step finds."""
+    return [start, *_by_time(xp, states, batch_first, reverse)[:-1]]
 
 
 @op(outputs=("out", "cells", "gates"), public="")
 def lstm_layer(
-    xp: Any, x: Array, hx: Array, cx: Array, weight: Array
-) -> tuple[Array, Array, Array]:
-    """Hidden and cell states and gates of all steps.
+    xp: Any, x: Array, hx: Array, cx: Array, weight: Array, batch_first: bool = False,
+    reverse: bool = False,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Hidden and cell states of all steps, and gates after their nonlinearities.
 
     From the input's part of the gates (time, batch, 4 n), the first states (batch, n) and the
     state's weight (4 n, n).
     """
     rows = []
-    for t in range(x.shape[0]):
-        gates = x[t] + xp.matmul(hx, weight.T)
-        *_, o, cx, tanh = _lstm(xp, gates, cx)
-        hx = o * tanh
-        rows.append((hx, cx, gates))
-    return tuple([xp.stack(each) for each in zip(*rows, strict=True)])
+    for x_t in _by_time(xp, x, batch_first, reverse):
+        *gates, cx, tanh = _lstm(xp, x_t + xp.matmul(hx, weight.T), cx)
+        hx = gates[3] * tanh
+        rows.append((hx, cx, xp.concatenate(gates, -1)))
+    return _joined(xp, rows, batch_first, reverse)
+
+
+@op(outputs=("grad_x", "grad_hx", "grad_cx"), public="")
+def lstm_layer_grad(
+    xp: Any, grad_out: Array | None, grad_cells: Array | None, grad_gates: Array | None,
+    cx: Array, weight: Array, cells: Array, gates: Array, batch_first: bool, reverse: bool,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Gradients of `lstm_layer`, but the weight's."""
+    way = batch_first, reverse
+    given = [
+        _by_time(xp, xp.zeros_like(like) if g is None else g, *way)
+        for g, like in ((grad_out, cells), (grad_cells, cells), (grad_gates, gates))
+    ]
+    before = _found(xp, cx, cells, *way)
+    columns = zip(*given, *[_by_time(xp, a, *way) for a in (cells, gates)], before, strict=True)
+    h, c, rows = xp.zeros_like(cx), xp.zeros_like(cx), []
+    for g_h, g_c, g_gates, cell, gate, found in reversed(list(columns)):
+        i, f, g, o = _cut(gate, 4)
+        t = xp.tanh(cell)
+        h = h + g_h
+        c = c + g_c + h * o * (1 - t * t)
+        slopes = xp.concatenate((i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)), -1)
+        row = (xp.concatenate((c * g, c * found, c * i, h * t), -1) + g_gates) * slopes
+        h, c = xp.matmul(row, weight), c * f
+        rows.append((row,))
+    return *_joined(xp, rows[::-1], *way), h, c
 
 
 @op(outputs=("out", "gates"), public="")
 def gru_layer(
-    xp: Any, x: Array, hx: Array, weight: Array, bias: Array | None
-) -> tuple[Array, Array]:
-    """States of all steps and the states' part of their gates.
+    xp: Any, x: Array, hx: Array, weight: Array, bias: Array | None, batch_first: bool = False,
+    reverse: bool = False,
+) -> tuple[Array, Array]:  # fmt: skip
+    """States of all steps, and r, z, the candidate and the state's part of it (4 n).
 
-    From the input's part (time, batch, 3 n), the first state (batch, n), and the state's weight
-    (3 n, n) and bias (3 n).
+    From the input's part of the gates (time, batch, 3 n), the first state (batch, n), and the
+    state's weight (3 n, n) and bias (3 n).
     """
     rows = []
-    for t in range(x.shape[0]):
-        gates = xp.matmul(hx, weight.T)
-        gates = gates if bias is None else gates + bias
-        _, z, n, _ = _gru(xp, x[t], gates)
+    for x_t in _by_time(xp, x, batch_first, reverse):
+        own = xp.matmul(hx, weight.T)
+        r, z, n, hn = _gru(xp, x_t, own if bias is None else own + bias)
         hx = n + z * (hx - n)
-        rows.append((hx, gates))
-    return tuple([xp.stack(each) for each in zip(*rows, strict=True)])
+        rows.append((hx, xp.concatenate((r, z, n, hn), -1)))
+    return _joined(xp, rows, batch_first, reverse)
 
 
-def _plus(F: Any, a: Any, b: Any) -> Any:
-    """The sum of what there is."""
-    return b if a is None else a if b is None else F.add(a, b)
+@op(outputs=("grad_x", "grad_own", "grad_hx"), public="")
+def gru_layer_grad(
+    xp: Any, grad_out: Array | None, grad_gates: Array | None, hx: Array, weight: Array,
+    states: Array, gates: Array, batch_first: bool, reverse: bool,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Gradients of `gru_layer` in its input, in the state's part of the gates, and in `hx`."""
+    way = batch_first, reverse
+    given = [
+        _by_time(xp, xp.zeros_like(like) if g is None else g, *way)
+        for g, like in ((grad_out, states), (grad_gates, gates))
+    ]
+    columns = zip(*given, _by_time(xp, gates, *way), _found(xp, hx, states, *way), strict=True)
+    h, rows = xp.zeros_like(hx), []
+    for g_h, g_gates, gate, found in reversed(list(columns)):
+        (r, z, n, hn), (g_r, g_z, g_n, g_hn) = _cut(gate, 4), _cut(g_gates, 4)
+        h = h + g_h
+        p = (h * (1 - z) + g_n) * (1 - n * n)
+        reset, update = (p * hn + g_r) * r * (1 - r), (h * (found - n) + g_z) * z * (1 - z)
+        own = xp.concatenate((reset, update, p * r + g_hn), -1)
+        h = h * z + xp.matmul(own, weight)
+        rows.append((xp.concatenate((reset, update, p), -1), own))
+    return *_joined(xp, rows[::-1], *way), h
 
 
-def _steps(F: Any, x: Any, count: int) -> list[Any]:
-    return [None] * count if x is None else list(F.unbind(x, 0))
+# ---- their derivatives: arrays of all steps, and loops where a step needs another
 
 
-def _before(F: Any, start: Any, states: Any) -> Any:
-    """The state that each step finds."""
-    return F.cat([F.reshape(start, (1, *start.shape)), F.slice(states, (slice(0, -1),))], 0)
+def _at(F: Any, x: Any, batch_first: bool, index: Any) -> Any:
+    return F.slice(x, (slice(None), index) if batch_first else (index,))
 
 
-def _lstm_layer_grad(
+def _first(F: Any, x: Any, batch_first: bool, reverse: bool) -> Any:
+    return _at(F, x, batch_first, -1 if reverse else 0)
+
+
+def _before(F: Any, start: Any, states: Any, batch_first: bool, reverse: bool) -> Any:
+    """What each step finds: `start`, then all states but the last."""
+    first = F.slice(start, (slice(None), None) if batch_first else (None,))
+    rest = _at(F, states, batch_first, slice(1, None) if reverse else slice(0, -1))
+    return F.cat([rest, first] if reverse else [first, rest], 1 if batch_first else 0)
+
+
+def _after(F: Any, states: Any, batch_first: bool, reverse: bool) -> Any:
+    """What the next step has, zeros at the last."""
+    start = F.zeros_like(_first(F, states, batch_first, reverse))
+    return _before(F, start, states, batch_first, not reverse)
+
+
+def _loop(
+    F: Any, step: Any, start: tuple[Any, ...], given: Any, batch_first: bool, reverse: bool
+) -> Any:  # fmt: skip
+    """The states of `state = step(state, *given)` at all steps, stacked."""
+    axis, state, states = 1 if batch_first else 0, start, []
+    columns = list(zip(*[F.unbind(x, axis) for x in given], strict=True))
+    for each in reversed(columns) if reverse else columns:
+        state = step(state, *each)
+        states.append(state)
+    found = zip(*(states[::-1] if reverse else states), strict=True)
+    return [F.stack(list(each), axis) for each in found]
+
+
+def _carried(F: Any, drive: Any, factor: Any, batch_first: bool, reverse: bool) -> Any:
+    """From the last step on: total = drive + the next step's factor * total."""
+    start = (F.zeros_like(_first(F, drive, batch_first, reverse)),)
+    given = drive, _after(F, factor, batch_first, reverse)
+    return _loop(F, lambda s, d, f: (d + f * s[0],), start, given, batch_first, not reverse)[0]
+
+
+def _lstm_layer(
     F: Any, g_out: Any, g_cells: Any, g_gates: Any, hx: Any, cx: Any, weight: Any, out: Any,
-    cells: Any, gates: Any, mask: Any,
+    cells: Any, gates: Any, batch_first: bool, reverse: bool, mask: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
-    count, h, c, found = gates.shape[0], None, None, []
-    before, gate = _steps(F, _before(F, cx, cells), count), _steps(F, gates, count)
-    from_out, from_cells, from_gates = (_steps(F, g, count) for g in (g_out, g_cells, g_gates))
-    for t in reversed(range(count)):
-        h, c = _plus(F, from_out[t], h), _plus(F, from_cells[t], c)
-        row, c = F.lstm_gates_grad(h, c, gate[t], before[t])
-        found.append(_plus(F, row, from_gates[t]))
-        h = F.matmul(found[-1], weight)
-    g = F.stack(found[::-1], 0)
-    return g, h, c, F.linear_grad_weight(g, _before(F, hx, out)) if mask[3] else None
+    way = batch_first, reverse
+    g, h, c = F.lstm_layer_grad(g_out, g_cells, g_gates, cx, weight, cells, gates, *way)
+    return g, h, c, F.linear_grad_weight(g, _before(F, hx, out, *way)) if mask[3] else None
 
 
-def _gru_layer_grad(
-    F: Any, g_out: Any, g_gates: Any, x: Any, hx: Any, weight: Any, bias: Any, out: Any,
-    gates: Any, mask: Any,
+def _gru_layer(
+    F: Any, g_out: Any, g_gates: Any, hx: Any, weight: Any, out: Any, gates: Any,
+    batch_first: bool, reverse: bool, mask: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
-    count, h, found = gates.shape[0], None, []
-    states = _before(F, hx, out)
-    before, inputs, gate = (_steps(F, each, count) for each in (states, x, gates))
-    from_out, from_gates = (_steps(F, g, count) for g in (g_out, g_gates))
-    for t in reversed(range(count)):
-        h = _or_zeros(F, _plus(F, from_out[t], h), hx)
-        row, own, h = F.gru_gates_grad(h, inputs[t], gate[t], before[t])
-        own = _plus(F, own, from_gates[t])
-        found.append((row, own))
-        h = F.add(h, F.matmul(own, weight))
-    rows, owns = (F.stack(each, 0) for each in zip(*found[::-1], strict=True))
-    g_weight = F.linear_grad_weight(owns, states) if mask[2] else None
-    return rows, h, g_weight, F.sum(owns, (0, 1)) if mask[3] else None
+    way = batch_first, reverse
+    g, own, h = F.gru_layer_grad(g_out, g_gates, hx, weight, out, gates, *way)
+    g_weight = F.linear_grad_weight(own, _before(F, hx, out, *way)) if mask[2] else None
+    return g, h, g_weight, F.sum(own, (0, 1)) if mask[3] else None
 
 
-lstm_layer.vjp_joint(_lstm_layer_grad)
-gru_layer.vjp_joint(_gru_layer_grad)
+lstm_layer.vjp_joint(_lstm_layer)
+gru_layer.vjp_joint(_gru_layer)
+
+
+def _lstm_layer_second(
+    F: Any, gs: Any, grad_out: Any, grad_cells: Any, grad_gates: Any, cx: Any, weight: Any,
+    cells: Any, gates: Any, grad_x: Any, batch_first: bool, reverse: bool, mask: Any,
+) -> tuple[Any, ...]:  # fmt: skip
+    """With cotangents u of the results, the cotangents of h and c run forwards, like a layer."""
+    way = batch_first, reverse
+    i, f, g, o = _split(F, gates, 4)
+    i1, f1, g1, o1, t = i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o), F.tanh(cells)
+    t1, found = 1 - t * t, _before(F, cx, cells, *way)
+    h = _or_zeros(F, grad_out, cells) + F.matmul(_after(F, grad_x, *way), weight)
+    c = _carried(F, _or_zeros(F, grad_cells, cells) + h * o * t1, f, *way)
+    u, start = _or_zeros(F, gs[0], gates), tuple([_or_zeros(F, x, cx) for x in gs[1:]])
+
+    def step(state: Any, u: Any, i: Any, f: Any, g: Any, keep: Any, o: Any, t: Any) -> Any:
+        v_i, v_f, v_g, v_o = _split(F, u + F.linear(state[0], weight), 4)
+        k = v_i * i + v_f * f + v_g * g + state[1] * keep
+        return v_o * o + k * t, k
+
+    factors = u, g * i1, found * f1, i * g1, f, t * o1, o * t1
+    to_h, k = _loop(F, step, start, factors, *way)
+    h_before, k_before = (_before(F, s, x, *way) for s, x in zip(start, (to_h, k), strict=True))
+    v_i, v_f, v_g, v_o = _split(F, u + F.linear(h_before, weight), 4)
+    e_i, e_f, e_g, e_o = _split(F, _or_zeros(F, grad_gates, gates), 4)
+    to_gates = [
+        v_i * (c * g + e_i) * (1 - 2 * i) + v_g * g1 * c,
+        v_f * (c * found + e_f) * (1 - 2 * f) + k_before * c,
+        v_i * i1 * c - 2 * v_g * g * (c * i + e_g),
+        v_o * (h * t + e_o) * (1 - 2 * o) + k * h * t1,
+    ]
+    to_found = v_f * f1 * c
+    to_cells = _after(F, to_found, *way) + h * (v_o * o1 - 2 * k * o * t) * t1
+    slopes = F.cat([v_i * i1, v_f * f1, v_g * g1, v_o * o1], -1)
+    to_weight, to_cx = F.linear_grad_weight(grad_x, h_before), _first(F, to_found, *way)
+    return to_h, k, slopes, to_cx, to_weight, to_cells, F.cat(to_gates, -1)
+
+
+def _gru_layer_second(
+    F: Any, gs: Any, grad_out: Any, grad_gates: Any, hx: Any, weight: Any, states: Any, gates: Any,
+    grad_own: Any, batch_first: bool, reverse: bool, mask: Any,
+) -> tuple[Any, ...]:  # fmt: skip
+    """As `_lstm_layer_second`; `total` is the cotangent of the states."""
+    way = batch_first, reverse
+    r, z, n, hn = _split(F, gates, 4)
+    e_r, e_z, e_n, _ = _split(F, _or_zeros(F, grad_gates, gates), 4)
+    r1, z1, n1, found = r * (1 - r), z * (1 - z), 1 - n * n, _before(F, hx, states, *way)
+    drive = _or_zeros(F, grad_out, states) + F.matmul(_after(F, grad_own, *way), weight)
+    total, apart = _carried(F, drive, z, *way), found - n
+    d_n = total * (1 - z) + e_n
+    p = d_n * n1
+    u_x, u_own = (_or_zeros(F, g, grad_own) for g in gs[:2])
+    start = _or_zeros(F, gs[2], hx)
+
+    def parts(u_x: Any, u_own: Any, before: Any, r: Any, reset: Any) -> tuple[Any, ...]:
+        v_r, v_z, v_n = _split(F, u_own + F.linear(before, weight), 3)
+        x_r, x_z, x_n = _split(F, u_x, 3)
+        return x_r + v_r, x_z + v_z, x_n + v_n * r + (x_r + v_r) * reset, v_n
+
+    def step(s: Any, x: Any, own: Any, r: Any, reset: Any, z: Any, update: Any, new: Any) -> Any:
+        _, v_z, v_p, _ = parts(x, own, s[0], r, reset)
+        return (s[0] * z + v_z * update + v_p * new,)
+
+    factors = u_x, u_own, r, r1 * hn, z, z1 * apart, n1 * (1 - z)
+    (to_h,) = _loop(F, step, (start,), factors, *way)
+    before = _before(F, start, to_h, *way)
+    v_r, v_z, v_p, v_n = parts(u_x, u_own, before, r, r1 * hn)
+    to_found = v_z * z1 * total
+    to_gates = [
+        v_r * (p * hn + e_r) * (1 - 2 * r) + v_n * p,
+        v_z * (total * apart + e_z) * (1 - 2 * z) + (before - v_p * n1) * total,
+        -2 * v_p * d_n * n - to_found,
+        v_r * r1 * p,
+    ]
+    slopes = F.cat([v_r * r1, v_z * z1, v_p * n1, v_n], -1)
+    to_weight, to_hx = F.linear_grad_weight(grad_own, before), _first(F, to_found, *way)
+    return to_h, slopes, to_hx, to_weight, _after(F, to_found, *way), F.cat(to_gates, -1)
+
+
+lstm_layer_grad.vjp_joint(_lstm_layer_second)
+gru_layer_grad.vjp_joint(_gru_layer_second)

@@ -205,6 +205,14 @@ def sum(input: Array, dim: Any = None, keepdim: bool = False) -> Any:
     return add_up(input, dim, keepdim, False)
 
 
+@kernel("sum_to_size", MIN)
+def sum_to_size(input: Array, size: tuple[int, ...]) -> Any:
+    lead = input.ndim - len(size)
+    dims = [i for i, n in enumerate(input.shape) if i < lead or n != size[i - lead]]
+    out = add_up(input, tuple(dims), True, False) if dims else NotImplemented
+    return out if out is NotImplemented else out.reshape(size)
+
+
 @kernel("mean", MIN)
 def mean(input: Array, dim: Any = None, keepdim: bool = False) -> Any:
     return add_up(input, dim, keepdim, True)
