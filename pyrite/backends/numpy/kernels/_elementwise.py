@@ -19,10 +19,11 @@ from numpy.lib.stride_tricks import as_strided
 from ..._target import target
 from . import _math as m
 from ._jit import Flags, Loop, Scalar, Table, Vector, loop
-from ._registry import F32, F64, Array, empty, kernel, part
+from ._registry import F32, F64, Array, empty, kernel, like, part
 
 BOTH = ("float32", "float64")
-LIGHT, MEDIUM, HEAVY = 16384, 8192, 256  # elements from which a loop beats NumPy's ufuncs
+# Elements from which a loop beats NumPy's: one cheap ufunc, one that costs more, several, many.
+LIGHT, MEDIUM, SEVERAL, HEAVY = 16384, 8192, 2048, 64
 BLOCK = m.BLOCK
 IN_PLACE, SPREAD, NUMBER = 0, 1, 2  # how a loop reads an operand
 Number = float | int
@@ -131,6 +132,10 @@ def serve(
 
     It is written to `into`, or to the memory on offer, where it fits that.
     """
+    if into is None and target.array is None:
+        out = _dense(loops, size, operands, numbers)
+        if out is not None:
+            return out
     arrays = [v for v in operands if type(v) is np.ndarray and v.ndim]
     kind: Any = next((a.dtype for a in arrays if a.dtype.char != "?"), None)
     which = 0 if kind is F32 else 1 if kind is F64 else 2
@@ -154,6 +159,44 @@ def serve(
         return NotImplemented
     loops[which](n, part(n), *flat, *numbers, out.reshape(-1), plan.table)
     return out if plan.back is None else out.transpose(plan.back)
+
+
+def _dense(
+    loops: tuple[Loop, ...], size: int, operands: tuple[Any, ...], numbers: Any
+) -> Array | None:
+    """The result for numbers and C-contiguous arrays of one shape and type; None for others."""
+    x = operands[-1]
+    if type(x) is not np.ndarray:
+        x = operands[0]
+        if type(x) is not np.ndarray:
+            return None
+    kind, shape, n = x.dtype, x.shape, x.size
+    which = 0 if kind is F32 else 1 if kind is F64 else 2
+    if which >= len(loops) or n < size or not shape:
+        return None
+    given, numeric = [], []
+    for v in operands:
+        number = type(v) is float or type(v) is int
+        if number:
+            v = np.array((v,), kind)
+        elif type(v) is not np.ndarray or not (v.dtype is kind or v.dtype.char == "?"):
+            return None
+        if not (number or (v.shape == shape and v.flags.c_contiguous)):
+            return None
+        given.append(v)
+        numeric.append(number)
+    out = like(x)
+    loops[which](n, part(n), *given, *numbers, out, _whole(*numeric))
+    return out
+
+
+@lru_cache
+def _whole(*numbers: bool) -> Array:
+    """The plan's table for operands that are numbers, or lie as the result does."""
+    table = np.zeros((len(numbers), 6), np.int64)
+    for entry, number in zip(table, numbers):
+        entry[:3] = (NUMBER, 1, 1 << 62) if number else (IN_PLACE, 1, 1)
+    return table
 
 
 def _result(plan: Plan, kind: Any, operands: list[Array], offered: Any) -> Array:

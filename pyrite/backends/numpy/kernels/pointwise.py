@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._elementwise import BOTH, HEAVY, LIGHT, MEDIUM, Number, expression, row, serve
+from ._elementwise import BOTH, HEAVY, LIGHT, MEDIUM, SEVERAL, Number, expression, row, serve
 from ._registry import Array, kernel
 
 # --- arithmetic: the same roundings as NumPy's, hence no contraction --------------------------
@@ -16,9 +16,9 @@ row("mul", "input, other", "input * other", LIGHT, kinds=BOTH)
 row("div", "input, other", "input / other", LIGHT, kinds=BOTH)
 row("maximum", "input, other", "fmax(input, other)", MEDIUM, kinds=BOTH)
 row("minimum", "input, other", "fmin(input, other)", MEDIUM, kinds=BOTH)
-row("where", "condition, input, other", "input if condition else other", MEDIUM, kinds=BOTH)
-row("addcmul", "input, tensor1, tensor2, *, value=1", "input + tensor1 * tensor2 * value", LIGHT)
-row("addcdiv", "input, tensor1, tensor2, *, value=1", "input + tensor1 / tensor2 * value", LIGHT)
+row("where", "condition, input, other", "input if condition else other", SEVERAL, kinds=BOTH)
+row("addcmul", "input, tensor1, tensor2, *, value=1", "input + tensor1 * tensor2 * value", SEVERAL)
+row("addcdiv", "input, tensor1, tensor2, *, value=1", "input + tensor1 / tensor2 * value", SEVERAL)
 row("neg", "input", "-input", LIGHT)
 row("abs", "input", "abs(input)", LIGHT)
 row("sqrt", "input", "np.sqrt(input)", MEDIUM)
@@ -27,20 +27,20 @@ row("reciprocal", "input", "ONE / input", LIGHT)
 row("floor", "input", "np.floor(input)", LIGHT)
 row("ceil", "input", "np.ceil(input)", LIGHT)
 row("trunc", "input", "np.trunc(input)", LIGHT)
-row("sign", "input", "sign(input)", MEDIUM)
-row("sgn", "input", "sign(input)", MEDIUM)
+row("sign", "input", "sign(input)", HEAVY)
+row("sgn", "input", "sign(input)", HEAVY)
 row("relu", "input", "fmax(input, ZERO)", MEDIUM)
-row("relu_grad", "grad, output", "ZERO if output <= ZERO else grad", MEDIUM)
+row("relu_grad", "grad, output", "ZERO if output <= ZERO else grad", SEVERAL)
 row("leaky_relu", "input, negative_slope=0.01",
-    "input if input > ZERO else input * negative_slope", MEDIUM)
-row("hardtanh", "input, min_val=-1.0, max_val=1.0", "fmin(fmax(input, min_val), max_val)", MEDIUM)
+    "input if input > ZERO else input * negative_slope", HEAVY)
+row("hardtanh", "input, min_val=-1.0, max_val=1.0", "fmin(fmax(input, min_val), max_val)", SEVERAL)
 
 # --- functions --------------------------------------------------------------------------------
 
 row("exp", "input", "exp(input)", HEAVY, "contract")
-row("expm1", "input", "expm1(input)", MEDIUM, "contract")
+row("expm1", "input", "expm1(input)", SEVERAL, "contract")
 row("log", "input", "log(input)", MEDIUM, "contract")
-row("log1p", "input", "log1p(input)", MEDIUM, "contract")
+row("log1p", "input", "log1p(input)", SEVERAL, "contract")
 row("tanh", "input", "tanh(input)", MEDIUM, "contract")
 row("sigmoid", "input", "sigmoid(input)", HEAVY, "contract")
 row("erf", "input", "erf(input)", HEAVY, "contract")
@@ -50,8 +50,8 @@ row("softplus", "input, beta=1.0, threshold=20.0",
 row("elu", "input, alpha=1.0, scale=1.0, input_scale=1.0",
     "input * scale if input > ZERO else expm1(input * input_scale) * (scale * alpha)",
     HEAVY, "contract")
-row("sigmoid_grad", "grad, output", "grad * ((ONE - output) * output)", MEDIUM, "contract")
-row("tanh_grad", "grad, output", "grad * (ONE - output * output)", MEDIUM, "contract")
+row("sigmoid_grad", "grad, output", "grad * ((ONE - output) * output)", SEVERAL, "contract")
+row("tanh_grad", "grad, output", "grad * (ONE - output * output)", SEVERAL, "contract")
 row("silu_grad", "grad, input", "grad * silu_slope(input)", HEAVY, "contract")
 # fmt: on
 
