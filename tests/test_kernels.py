@@ -291,22 +291,9 @@ UPDATES: dict[str, list[tuple[Any, ...]]] = {
 }  # fmt: skip
 STATES = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3}
 EXACT = {
-    "max_pool2d",
-    "max_pool2d_with_indices",
-    "argmax",
-    "amax",
-    "amin",
-    "where",
-    "relu",
-    "neg",
-    "dropout",
-    "uniform",
-    "normal",
-    "integers",
-    "bernoulli",
-    "expand",
-    "full",
-}
+    "max_pool2d", "max_pool2d_with_indices", "argmax", "amax", "amin", "where", "relu", "neg",
+    "dropout", "uniform", "normal", "integers", "bernoulli", "expand", "full",
+}  # fmt: skip
 EVERY = [(name, i) for name in CASES for i in range(len(CASES[name]))]
 
 
