@@ -1,4 +1,4 @@
-"""The command line: `python -m pyrite info`, `ops`, `examples DIR`, `port SCRIPT` and `warmup`."""
+"""The command line: `python -m pyrite info`, `ops`, `port`, `inspect` and others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __doc__ as _SUMMARY
-from . import __version__, _port, backends, get_num_threads
+from . import __version__, _outline, _port, backends, get_num_threads
 from ._exports import rows
 
 _PACKAGE = Path(__file__).parent
@@ -25,7 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyrite", description=_SUMMARY)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_info, _add_ops, _add_examples, _port.add_command, _add_warmup):
+    for add in (
+        _add_info,
+        _add_ops,
+        _add_examples,
+        _port.add_command,
+        _outline.add_commands,
+        _add_warmup,
+    ):
         add(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)

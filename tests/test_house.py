@@ -35,7 +35,7 @@ FLOORS = (
     ),
     "nn optim data amp cpu cuda jit compiler onnx profiler distributed testing",
     (
-        "__init__ vision text audio metrics train viz lint utils _port _download __main__ "
+        "__init__ vision text audio metrics train viz lint utils _port _outline _download __main__ "
         "accelerator version"
     ),
 )
