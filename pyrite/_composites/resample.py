@@ -9,7 +9,7 @@ from functools import partial, reduce
 from itertools import product
 from typing import Any
 
-from .._dtypes import int64
+from .._dtypes import float64, int64
 from .._tensor import F, Tensor
 from ._register import composite, named
 from .pool import adaptive_avg
@@ -220,7 +220,9 @@ def _axis_taps(
     if align_corners:
         at = F.mul(F.add(at, 1.0), (size - 1) / 2)
     else:
-        at = F.div(F.sub(F.mul(F.add(at, 1.0), size), 1.0), 2)
+        # Rounded once: between distant elements a place's last bit shows in the value.
+        wide = F.mul(F.cast(F.add(at, 1.0), float64), size / 2)
+        at = F.cast(F.sub(wide, 0.5), at.dtype)
     move = partial(_inside, size=size, padding_mode=padding_mode, align_corners=align_corners)
     if mode != "bicubic":
         at = move(at)

@@ -128,22 +128,27 @@ def resample(
 
     `method` is nearest, nearest-exact, linear, cubic or lanczos; `scales` are factors that are used
     in place of the ratio of the sizes where they are not None. `antialias` widens the filter
-    where the result is smaller. Integers are rounded.
+    where the result is smaller. Integers are rounded after each dimension, the last one first.
     """
     x, kind = input, _kind(xp, input)
     near = method.startswith("nearest")
-    if input.dtype.kind != "f" and not near:
-        x = x.astype(kind)
+    whole = input.dtype.kind != "f" and not near
+    x = x.astype(kind) if whole else x
     for axis in range(input.ndim - 1, input.ndim - 1 - len(sizes), -1):
         n, m, scale = x.shape[axis], sizes[axis - input.ndim], scales[axis - input.ndim]
         if _kept(n, m, scale, method, antialias):
             continue
         taps = _taps(xp, n, m, scale, method, align_corners, antialias, kind)
-        x = xp.take(x, taps[0][0], axis=axis) if near else _gathered(xp, x, axis, taps)
-    if x.dtype == input.dtype:
-        return x.copy() if x is input else x
-    limits = xp.iinfo(input.dtype)
-    return xp.clip(xp.rint(x), limits.min, limits.max).astype(input.dtype)
+        if near:
+            x = xp.take(x, taps[0][0], axis=axis)
+            continue
+        x = _gathered(xp, x, axis, taps)
+        if whole:
+            limits = xp.iinfo(input.dtype)
+            x = xp.clip(xp.rint(x, out=x), limits.min, limits.max, out=x)
+    if whole:
+        return x.astype(input.dtype)
+    return x.copy() if x is input else x
 
 
 @op(public="")

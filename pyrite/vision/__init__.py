@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-__all__ = ["datasets", "models", "ops", "utils"]
+__all__ = ["datasets", "models", "ops", "transforms", "tv_tensors", "utils"]
 
 
 def __getattr__(name: str) -> Any:

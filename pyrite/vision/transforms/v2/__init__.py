@@ -1,0 +1,3 @@
+"""Transforms of images together with what belongs to them: boxes, masks, points, labels."""
+
+from . import functional
