@@ -281,13 +281,13 @@ def register(function: Callable[..., Any], fastmath: frozenset[str], always: boo
 
 def wide(context: Any) -> Any:
     """Numba's target with vectors of 512 bits, where LLVM would stop at 256 by itself."""
-
-    def prefer(function: Any, *_: Any) -> None:
-        set.add(function.attributes, '"prefer-vector-width"="512"')
-
     if not hasattr(context, "apply_target_attributes"):  # an older Numba
         return context
-    return context.subtarget(apply_target_attributes=prefer)
+    return context.subtarget(apply_target_attributes=_prefer_wide)
+
+
+def _prefer_wide(function: Any, *_: Any) -> None:
+    set.add(function.attributes, '"prefer-vector-width"="512"')
 
 
 # --- the parallel region --------------------------------------------------------------------
@@ -345,6 +345,7 @@ def _region(context: Any, module: Any, loop: Any, signature: Any, record: Any) -
     """
     region = ir.Function(module, REGION, module.get_unique_name("region"))
     region.linkage = "internal"
+    _prefer_wide(region)  # the loop becomes a part of it
     builder = ir.IRBuilder(region.append_basic_block())
     word = builder.ptrtoint(region.args[0], I64)
     backwards = builder.trunc(word, ir.IntType(1))
