@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import harness
 import numpy as np
 
-SIZES, BOUND = ("1e3", "1e6", "1e7"), 1e-4
+SIZES = ("1e3", "1e6", "1e7")
+BOUND = 1e-3  # PyTorch's norm of 1e7 numbers is off by 4e-4
 
 
 class Op(NamedTuple):
@@ -110,7 +111,7 @@ OPS: dict[str, Op] = {
     "norm": Op(lambda t, x: x.norm(), flat),
     "logsumexp": Op(lambda t, x: x.logsumexp(1), table),
     "cumsum": Op(lambda t, x: x.cumsum(1), table),
-    "sort": Op(lambda t, x: x.sort(1).values, table),
+    "sort": Op(lambda t, x: x.sort(dim=1, stable=True)[0], table),
     "topk": Op(lambda t, x: x.topk(5).values, table),
     "softmax": layer("softmax", table, -1),
     "log_softmax": layer("log_softmax", table, -1),

@@ -95,12 +95,12 @@ def arranged(result: Any, operands: tuple[Any, ...], follow: bool) -> Any:
 
 def ordered(result: Any, steps: list[list[int]]) -> Any:
     """A result in the order of memory that the strides of operands in its shape ask for."""
-    order = _order(steps, result.shape)
+    order = memory_order(steps, result.shape)
     moved = result.transpose(order)
     return result if moved.flags.c_contiguous else laid_out(result, order)
 
 
-def _order(steps: list[list[int]], shape: tuple[int, ...]) -> tuple[int, ...]:
+def memory_order(steps: list[list[int]], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Dimensions, outermost first, by strides of operands; where they say nothing, as is.
 
     An insertion sort, since strides of 0 (broadcasting) make the comparison a partial order; what

@@ -17,6 +17,8 @@ import pyrite
 
 pytest.importorskip("numba", reason="the kernels are compiled by numba")
 
+from _moves import ADDING, MOVES
+
 from pyrite._ops.table import TABLE
 from pyrite.backends.numpy import _threads
 from pyrite.backends.numpy.kernels import KERNELS
@@ -270,6 +272,7 @@ CASES["full"] = [
     ((251, 201), 0.3, pyrite.float64),
     ((), 1, pyrite.float32),
 ]
+CASES |= MOVES
 
 UPDATES: dict[str, list[tuple[Any, ...]]] = {
     "sgd_step": [
@@ -293,7 +296,10 @@ STATES = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3}
 EXACT = {
     "max_pool2d", "max_pool2d_with_indices", "argmax", "amax", "amin", "where", "relu", "neg",
     "dropout", "uniform", "normal", "integers", "bernoulli", "expand", "full",
+    *(MOVES.keys() - ADDING),
 }  # fmt: skip
+# Those that write into their first operand.
+WRITES = {"accumulate", "write", "index_write", "scatter_write"}
 EVERY = [(name, i) for name in CASES for i in range(len(CASES[name]))]
 
 
@@ -328,7 +334,7 @@ def test_every_kernel_has_its_ops_signature_and_a_case() -> None:
         theirs = list(inspect.signature(TABLE[name].generic).parameters.values())[1:]
         ours = list(inspect.signature(kernel).parameters.values())
         assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in theirs], name
-    assert set(KERNELS) == set(CASES) | set(UPDATES) | {"accumulate"}
+    assert set(KERNELS) == set(CASES) | set(UPDATES) | WRITES
 
 
 @pytest.mark.parametrize(("name", "i"), EVERY)
@@ -374,6 +380,38 @@ def test_gradients_add_up_in_place() -> None:
         np.testing.assert_array_equal(total, wanted)
     total = normal(201, 167).T
     assert KERNELS["accumulate"](total, normal(167, 201)) is NotImplemented
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("write", (normal(200, 167).T[:, :40],)),
+        ("index_write", (normal(40, 200), [np.arange(40)[::-1].copy()], (0,), False)),
+        ("index_write", (normal(300, 200), [RNG.integers(-40, 40, 300)], (0,), True)),
+        ("scatter_write", (1, RNG.integers(0, 200, (40, 200)), normal(40, 200), True)),
+        ("scatter_write", (1, RNG.integers(0, 200, (40, 200)), normal(), False)),
+    ],
+)
+def test_writing_into_memory(name: str, args: tuple[Any, ...]) -> None:
+    ours = normal(167 if name == "write" else 40, 40 if name == "write" else 200)
+    theirs = ours.copy()
+    assert KERNELS[name](ours, *args) is None
+    TABLE[name].generic(np, theirs, *args)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [-91, 90])
+def test_an_index_out_of_range_is_left_to_the_generic_kernel(bad: int) -> None:
+    index = np.append(RNG.integers(0, 90, 499), bad)
+    x = normal(90, 33)
+    before = x.copy()
+    assert KERNELS["index"](x, [index], (0,)) is NotImplemented
+    assert KERNELS["embedding"](x, index) is NotImplemented
+    assert KERNELS["embedding_grad"](normal(500, 33), index, 90) is NotImplemented
+    assert KERNELS["index_write"](x, normal(500, 33), [index], (0,)) is NotImplemented
+    np.testing.assert_array_equal(x, before)
+    with pytest.raises(IndexError, match="out of bounds for dimension 0 with size 90"):
+        pyrite.from_numpy(x)[pyrite.from_numpy(index)]
 
 
 TRUTH: dict[str, tuple[Callable[[float], float], float, float, float]] = {

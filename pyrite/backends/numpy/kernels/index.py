@@ -1,0 +1,319 @@
+"""Reading and writing at indices along one dimension, as `gather` and `scatter` mean it.
+
+The array is (outer, n, inner); the indices, of any steps, are (outer, m, inner), where those of
+whole slices have steps of 0 along the rest. Sums run in the order of the indices, each column in
+one thread: results do not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ._jit import Ints, Vector, loop
+from ._registry import F32, F64, I64, Array, empty, kernel, part
+from .move import Sizes, as_floats, flat, ordered_copy
+
+BOTH = ("float32", "float64")
+MIN = 256
+COLUMNS = 128  # of a part, at least
+
+
+@loop(kinds=BOTH)
+def take(x: Vector, index: Ints, how: Ints, out: Vector, bad: Ints, lo: int, hi: int) -> None:
+    """Elements [lo, hi) of the result; `bad` tells of an index out of range, which reads the first.
+
+    how: lines per outer place, their length, the steps of the indices from outer place to outer
+    place, line to line and along a line, n, inner, whether lines run along inner, and whether
+    negative indices count from the end.
+    """
+    per, length, size, inner, along = how[0], how[1], how[5], how[6], how[7]
+    done, line, c = lo, lo // length, lo % length
+    o, i = line // per, line % per
+    while done < hi:
+        base = o * size * inner + c * along
+        at = o * how[2] + i * how[3] + c * how[4]
+        count = min(length - c, hi - done)
+        to = out[done : done + count]
+        if how[4] == 0 and along == 1:
+            r = index[at]
+            r += size if r < 0 and how[8] else 0
+            if r < 0 or r >= size:
+                bad[0], r = 1, 0
+            run = x[base + r * inner : base + r * inner + count]
+            for k in range(count):
+                to[k] = run[k]
+        else:
+            for k in range(count):
+                r = index[at + k * how[4]]
+                r += size if r < 0 and how[8] else 0
+                if r < 0 or r >= size:
+                    bad[0], r = 1, 0
+                to[k] = x[base + r * inner + k * along]
+        done, c, i = done + count, 0, i + 1
+        if i == per:
+            i, o = 0, o + 1
+
+
+@loop(kinds=BOTH)
+def put(
+    x: Vector, index: Ints, how: Ints, out: Vector, bad: Ints, lo: int, hi: int
+) -> None:  # fmt: skip
+    """Write or add `x` at the indices: parts [lo, hi) of (outer places, blocks of columns).
+
+    how: m, blocks, columns of a block, the steps of the indices (outer, m, inner), n, inner,
+    whether negative indices count from the end, whether to add, whether to begin with zeros, and
+    the steps of `x`.
+    """
+    size, inner = how[6], how[7]
+    for p in range(lo, hi):
+        o, first = p // how[1], p % how[1] * how[2]
+        last = min(first + how[2], inner)
+        if how[10]:
+            for r in range(size):
+                row = out[(o * size + r) * inner + first : (o * size + r) * inner + last]
+                for c in range(row.size):
+                    row[c] = 0
+        for i in range(how[0]):
+            at = o * how[3] + i * how[4] + first * how[5]
+            start = o * how[11] + i * how[12] + first * how[13]
+            if how[5] == 0 and how[13] == 1:
+                r = index[at]
+                r += size if r < 0 and how[8] else 0
+                if r < 0 or r >= size:
+                    bad[0] = 1
+                    continue
+                row = out[(o * size + r) * inner + first : (o * size + r) * inner + last]
+                run = x[start : start + last - first]
+                if how[9]:
+                    for c in range(row.size):
+                        row[c] += run[c]
+                else:
+                    for c in range(row.size):
+                        row[c] = run[c]
+            else:
+                for c in range(last - first):
+                    r = index[at + c * how[5]]
+                    r += size if r < 0 and how[8] else 0
+                    if r < 0 or r >= size:
+                        bad[0] = 1
+                        continue
+                    spot = (o * size + r) * inner + first + c
+                    v = x[start + c * how[13]]
+                    out[spot] = out[spot] + v if how[9] else v
+
+
+def spread_index(index: Array, shape: Sizes) -> Any:
+    """An index' memory as a vector of int64, and its steps in `shape`; None where it has none."""
+    if index.dtype is not I64:
+        if index.dtype.kind != "i" or index.itemsize != 4:
+            return None
+        index = index.astype(I64)
+    found = flat(index[tuple([slice(0, 1) if s == 0 else slice(None) for s in index.strides])])
+    if found is None:
+        return None
+    vector, steps = found
+    own = [0 if n == 1 else s for n, s in zip(index.shape, steps)]
+    return vector, tuple([0] * (len(shape) - len(own)) + own)
+
+
+def folded(shape: Sizes, steps: Sizes, d: int) -> Any:
+    """Steps of an index along (outer, dimension d, inner); None where those do not merge."""
+    out = []
+    for dims in (range(d), range(d + 1, len(shape))):
+        kept = [(shape[k], steps[k]) for k in dims if shape[k] > 1]
+        if any(s != n * t for (_, s), (n, t) in pairwise(kept)):
+            return None
+        out.append(kept[-1][1] if kept else 0)
+    return out[0], steps[d], out[1]
+
+
+def taken(input: Array, index: Array, shape: Sizes, d: int, wrap: bool, lead: Sizes) -> Any:
+    """The elements of `input` that an index of `shape` names along `d`; `lead` is the result's."""
+    found = spread_index(index, shape)
+    kind = as_floats(input)
+    if found is None or kind is None or not input.flags.c_contiguous or not prod(shape):
+        return NotImplemented
+    steps = folded(shape, found[1], d)
+    n, inner, m = input.shape[d], prod(input.shape[d + 1 :]), shape[d]
+    if steps is None or not n:
+        return NotImplemented
+    lines = (m, inner, *steps) if inner > 1 else (1, m, steps[0], 0, steps[1])
+    how = np.array([*lines, n, inner, inner > 1, wrap], I64)
+    out, bad, size = empty(lead, input.dtype), np.zeros(1, I64), prod(shape)
+    flat_out = out.reshape(-1).view(kind)
+    take[kind is F64](size, part(size), input.reshape(-1).view(kind), found[0], how, flat_out, bad)
+    return NotImplemented if bad[0] else out
+
+
+def written(
+    out: Array, values: Array, index: Array, shape: Sizes, d: int, wrap: bool, add: bool,
+    fresh: bool = False,
+) -> Any:  # fmt: skip
+    """Write or add values of `shape` into `out` where an index says; NotImplemented or None.
+
+    Nothing has been written where it declines, unless `out` is `fresh` memory.
+    """
+    kind = as_floats(out)
+    found, source = spread_index(index, shape), flat(np.broadcast_to(values, shape))
+    if found is None or source is None or kind is None or values.dtype is not out.dtype:
+        return NotImplemented
+    if (add and out.dtype is not kind) or not out.flags.c_contiguous or not prod(shape):
+        return NotImplemented
+    steps, places = folded(shape, found[1], d), folded(shape, source[1], d)
+    if steps is None or places is None or not (fresh or _in_range(found[0], out.shape[d], wrap)):
+        return NotImplemented
+    outer, n, inner = prod(out.shape[:d]), out.shape[d], prod(out.shape[d + 1 :])
+    width = max(COLUMNS, -(-inner // 8))
+    blocks = -(-inner // width)
+    how = np.array([shape[d], blocks, width, *steps, n, inner, wrap, add, fresh, *places], I64)
+    bad, parts = np.zeros(1, I64), outer * blocks
+    chunk = max(1, part(prod(shape)) * parts // prod(shape))
+    put[kind is F64](
+        parts, chunk, source[0].view(kind), found[0], how, out.reshape(-1).view(kind), bad
+    )
+    return NotImplemented if bad[0] else None
+
+
+def _in_range(index: Array, n: int, wrap: bool) -> bool:
+    return bool(index.max() < n and index.min() >= (-n if wrap else 0))
+
+
+def _sliced(input: Array, index: Array, d: int) -> Sizes:
+    """The shape of whole slices of `d`, one per index."""
+    return (*input.shape[:d], index.size, *input.shape[d + 1 :])
+
+
+def _as_dim(index: Array, d: int, ndim: int) -> Array:
+    """A contiguous index as a vector along dimension d, expanded along the others."""
+    return index.reshape(-1, *(1,) * (ndim - d - 1))
+
+
+# --- the kernels ----------------------------------------------------------------------------
+
+
+@kernel("index", MIN)
+def index(input: Array, indices: Any, dims: Sizes, wrap: bool = True) -> Any:
+    (first, *more), d = indices, dims[0]
+    if more or not first.flags.c_contiguous or not input.ndim:
+        return NotImplemented
+    lead = (*input.shape[:d], *first.shape, *input.shape[d + 1 :])
+    spread = _as_dim(first, d, input.ndim)
+    return taken(input, spread, _sliced(input, first, d), d, wrap, lead)
+
+
+@kernel("embedding", MIN)
+def embedding(
+    weight: Array, indices: Array, padding_idx: int = -1, scale_grad_by_freq: bool = False
+) -> Any:
+    return index(weight, (indices,), (0,), False)
+
+
+@kernel("gather")
+def gather(input: Array, dim: int, index: Array) -> Any:
+    d = dim % (input.ndim or 1)
+    if index.size < MIN or not _fits(input.shape, index.shape, d):
+        return NotImplemented
+    return taken(input, index, index.shape, d, False, index.shape)
+
+
+def _fits(shape: Sizes, index: Sizes, d: int) -> bool:
+    """Whether an index has the sizes of what it indexes, but along `d`."""
+    return len(shape) == len(index) > 0 and index == (*shape[:d], index[d], *shape[d + 1 :])
+
+
+def _added(g: Array, index: Array, shape: Sizes, d: int, wrap: bool, size: Sizes) -> Any:
+    """Zeros of `size` with `g` added."""
+    if prod(shape) < MIN or g.dtype not in (F32, F64) or not prod(size):
+        return NotImplemented
+    out = empty(size, g.dtype)
+    done = written(out, g.reshape(shape), index, shape, d, wrap, True, True)
+    return out if done is None else done
+
+
+@kernel("index_grad")
+def index_grad(g: Array, indices: Any, dims: Sizes, size: Sizes) -> Any:
+    (first, *more), d = indices, dims[0]
+    if more or not first.flags.c_contiguous:
+        return NotImplemented
+    shape = (*size[:d], first.size, *size[d + 1 :])
+    return _added(g, _as_dim(first, d, len(size)), shape, d, True, size)
+
+
+@kernel("embedding_grad")
+def embedding_grad(g: Array, indices: Array, rows: int) -> Any:
+    return index_grad(g, (indices,), (0,), (rows, *g.shape[indices.ndim :]))
+
+
+@kernel("gather_grad")
+def gather_grad(g: Array, dim: int, index: Array, size: Sizes) -> Any:
+    d = dim % (len(size) or 1)
+    if not _fits(size, index.shape, d):
+        return NotImplemented
+    return _added(g, index, index.shape, d, False, size)
+
+
+@kernel("index_write", MIN)
+def index_write(
+    input: Array, values: Array, indices: Any, dims: Sizes, accumulate: bool = False,
+    wrap: bool = True,
+) -> Any:  # fmt: skip
+    (first, *more), d = indices, dims[0]
+    if more or first.ndim != 1 or not first.flags.c_contiguous or not input.ndim:
+        return NotImplemented
+    shape = _sliced(input, first, d)
+    if values.size == 1 or values.shape == shape:
+        return written(input, values, _as_dim(first, d, input.ndim), shape, d, wrap, accumulate)
+    return NotImplemented
+
+
+@kernel("scatter_write", MIN)
+def scatter_write(
+    input: Array, dim: int, index: Array, src: Array, accumulate: bool = False
+) -> Any:  # fmt: skip
+    d = dim % (input.ndim or 1)
+    if not _fits(input.shape, index.shape, d) or src.shape not in ((), index.shape):
+        return NotImplemented
+    return written(input, src, index, index.shape, d, False, accumulate)
+
+
+def _copied(input: Array) -> Array:
+    out = ordered_copy(input) if input.ndim else NotImplemented
+    return np.array(input, order="C") if out is NotImplemented else out
+
+
+@kernel("index_put", MIN)
+def index_put(
+    input: Array, values: Array, indices: Any, dims: Sizes, accumulate: bool = False,
+    wrap: bool = True,
+) -> Any:  # fmt: skip
+    out = _copied(input)
+    done = index_write(out, values, indices, dims, accumulate, wrap)
+    return out if done is None else done
+
+
+@kernel("index_put_add", MIN)
+def index_put_add(
+    input: Array, values: Array, indices: Any, dims: Sizes, accumulate: bool = True,
+    wrap: bool = True,
+) -> Any:  # fmt: skip
+    return index_put(input, values, indices, dims, accumulate, wrap)
+
+
+@kernel("scatter", MIN)
+def scatter(
+    input: Array, dim: int, index: Array, src: Array, accumulate: bool = False
+) -> Any:  # fmt: skip
+    out = _copied(input)
+    done = scatter_write(out, dim, index, src, accumulate)
+    return out if done is None else done
+
+
+@kernel("scatter_sum", MIN)
+def scatter_sum(
+    input: Array, dim: int, index: Array, src: Array, accumulate: bool = True
+) -> Any:  # fmt: skip
+    return scatter(input, dim, index, src, accumulate)
