@@ -253,7 +253,8 @@ def _native() -> ModuleType:
     """The module that imports numba, with Pyrite's helpers made known to it."""
     from . import _native as native
 
-    importlib.import_module(f"{__package__}._vectors")
+    for name in ("_vectors", "_tiles"):
+        importlib.import_module(f"{__package__}.{name}")
     while INLINED:
         native.register(*INLINED.pop())
     return native
@@ -345,7 +346,9 @@ def _numba_cache_in(folder: Path) -> Iterator[None]:
 def all_loops() -> list[Loop]:
     """Every loop of the kernel files."""
     for found in pkgutil.iter_modules([str(Path(__file__).parent)], f"{__package__}."):
-        if not found.name.endswith(("._native", "._entry", "._vectors")):  # they import numba
+        if not found.name.endswith(
+            ("._native", "._entry", "._vectors", "._tiles")
+        ):  # they import numba
             importlib.import_module(found.name)
     return [each for each in LOOPS if each.function.__module__.startswith(f"{__package__}.")]
 

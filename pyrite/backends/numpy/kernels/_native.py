@@ -232,22 +232,26 @@ def _spot(context: Any, builder: Any, kind: Any, panel: Any) -> tuple[Any, Any]:
     return builder.gep(array.data, [offset]), width
 
 
-@intrinsic
-def _buffer(typing: Any, like: Any) -> Any:
-    """A vector of the type of `like` on the stack, of `_math.BLOCK` elements."""
-    kind = types.Array(like.dtype, 1, "C")
+def stack(count: int) -> Any:
+    """What makes a vector of `count` elements, of the type of its argument, on the stack."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        size, item = I64(_math.BLOCK), context.get_data_type(like.dtype)
-        data = cgutils.alloca_once(builder, item, size)
-        data.align = 64
-        made = context.make_array(kind)(context, builder)
-        width = I64(context.get_abi_sizeof(item))
-        spread = {"shape": [size], "strides": [width], "itemsize": width, "meminfo": None}
-        context.populate_array(made, data=data, **spread)
-        return made._getvalue()
+    @intrinsic
+    def buffer(typing: Any, like: Any) -> Any:
+        kind = types.Array(like.dtype, 1, "C")
 
-    return kind(like), generate
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            size, item = I64(count), context.get_data_type(like.dtype)
+            data = cgutils.alloca_once(builder, item, size)
+            data.align = 64
+            made = context.make_array(kind)(context, builder)
+            width = I64(context.get_abi_sizeof(item))
+            spread = {"shape": [size], "strides": [width], "itemsize": width, "meminfo": None}
+            context.populate_array(made, data=data, **spread)
+            return made._getvalue()
+
+        return kind(like), generate
+
+    return buffer
 
 
 @intrinsic
@@ -262,7 +266,7 @@ def _outline(typing: Any) -> Any:
 
 
 _math.outline = _outline
-_math.buffer = _buffer  # in a function of its own the memory would not outlive the call
+_math.buffer = stack(_math.BLOCK)  # in a function of its own the memory would not outlive the call
 overload(_math.gemm)(
     lambda function, flags, sizes, a, b, out: (
         lambda function, flags, sizes, a, b, out: _gemm(function, flags, sizes, a, b, out)

@@ -112,3 +112,59 @@ def take(slots: Any) -> int:
 def give(slots: Any, at: int) -> None:
     """Free a slot."""
     slots[at] = 0
+
+
+def outer(sizes: Any, a: Any, b: Any, out: Any, more: Any) -> None:
+    """out = a @ b + more, for sizes = (rows, columns up to three vectors, depth).
+
+    Args:
+        a: (array, offset, step from row to row, step along the depth).
+        b: (array, offset, step along the depth); its columns lie side by side.
+        out: (array, offset, step from row to row).
+        more: (array, offset, step from row to row, whether to add it).
+    """
+    rows, columns, depth = sizes
+    left = a[0][a[1] + np.arange(rows)[:, None] * a[2] + np.arange(depth) * a[3]]
+    right = b[0][b[1] + np.arange(depth)[:, None] * b[2] + np.arange(columns)]
+    _put(left @ right, out, more)
+
+
+def dots(sizes: Any, a: Any, b: Any, out: Any, more: Any) -> None:
+    """out = a @ b.T + more, for sizes = (rows, columns, depth), the depth side by side in both.
+
+    Args:
+        a, b: (array, offset, step from row to row).
+        out, more: as in `outer`.
+    """
+    left, right = (
+        x[0][x[1] + np.arange(n)[:, None] * x[2] + np.arange(sizes[2])]
+        for x, n in ((a, sizes[0]), (b, sizes[1]))
+    )
+    _put(left @ right.T, out, more)
+
+
+def _put(result: Any, out: Any, more: Any) -> None:
+    down, across = np.arange(result.shape[0])[:, None], np.arange(result.shape[1])
+    if more[3]:
+        result = result + more[0][more[1] + down * more[2] + across]
+    out[0][out[1] + down * out[2] + across] = result
+
+
+def turn(x: Any, at: int, down: int, rows: int, columns: int, out: Any, to: int, step: int) -> None:
+    """A block of x, at most a vector square, as columns of a whole square of `out`.
+
+    Row i of the block starts at x[at + i * down], column j of it goes to out[to + j * step]. Of
+    `out` beyond the block rows are zero, and columns repeat the last.
+    """
+    each = np.arange(lanes(x))
+    from_ = at + np.minimum(each, rows - 1)[:, None] * down + np.minimum(each, columns - 1)
+    out[to + each[:, None] * step + each] = np.where(each < columns, x[from_], 0).T
+
+
+# A block of products: rows of one operand, columns of the other, and depth, at most.
+TALL, WIDE, DEPTH = 96, 288, 192
+
+
+def room(like: Any) -> Any:
+    """Uninitialised memory for a block's operands, of the type of `like`, on a loop's stack."""
+    return np.empty((TALL + WIDE) * DEPTH, like.dtype)

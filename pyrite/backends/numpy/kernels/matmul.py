@@ -1,4 +1,4 @@
-"""Matrix products: panels cut by shape on Pyrite's threads, each by single-threaded BLAS.
+"""Matrix products: float32 by `_gemm`; float64 in panels, each by single-threaded BLAS.
 
 BLAS keeps threads of its own; two pools that both spin while they wait slow each other ten times.
 So BLAS is at one thread during the call, and at what it was before outside.
@@ -25,7 +25,7 @@ SMALL = 1 << 18  # multiply-adds up to which OpenBLAS works on one thread
 PANEL = 256  # rows or columns of a panel: BLAS packs the other operand anew for each
 
 
-@loop(kinds=BOTH)
+@loop(kinds=("float64",))
 def products(
     gemm: int, a: Matrix, b: Matrix, bias: Vector, out: Matrix, plan: Ints, lo: int, hi: int
 ) -> None:
@@ -46,7 +46,7 @@ def products(
 
 
 class Blas:
-    """The OpenBLAS inside NumPy's wheel: addresses of its gemm's, and its thread count."""
+    """The OpenBLAS inside NumPy's wheel: addresses of its gemms, and its thread count."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.gemm = {
@@ -85,76 +85,78 @@ def _panel(size: int) -> int:
 
 
 def product(a: Array, b: Array, bias: Array | None = None) -> Any:
-    """Compute a @ b + bias for arrays of one floating type, contiguous or transposed so.
+    """Compute a @ b + bias for arrays of one floating type.
 
-    (..., m, k) by (..., k, n) with the same dimensions in front, or by (k, n).
+    (..., m, k) by (k, n), or by (..., k, n) with the same dimensions in front; operands that are
+    contiguous, or transposed so, are read where they lie.
     """
-    library, batch = blas(), prod(a.shape[:-2])
-    (height, depth), width = a.shape[-2:], b.shape[-1]
-    if batch * height * width * depth <= SMALL or b.shape[-2] != depth:
+    kind, (*front, depth, width) = a.dtype, b.shape
+    if kind is not b.dtype or kind not in (F32, F64) or a.shape[-1] != depth:
         return NotImplemented
-    if a.dtype is not b.dtype or a.dtype not in (F32, F64):
+    if bias is not None and not (bias.dtype is kind and bias.shape == (width,)):
         return NotImplemented
-    if bias is not None and not (bias.dtype is a.dtype and bias.shape == (width,)):
+    height, batch = (a.shape[-2], prod(front)) if front else (prod(a.shape[:-1]), 1)
+    if not batch * height * width * depth:
         return NotImplemented
-    own = a.dtype is F32 and batch == 1 and min(height, width, depth) >= _gemm.LEAST
-    if library is None and not own:
+    sizes = batch, height, width, depth
+    if kind is F32:
+        out = empty((*a.shape[:-1], width), F32)
+        _gemm.product(*_plain(a), *_plain(b), bias, out, sizes)
+        return out
+    return _by_blas(a, b, bias, sizes)
+
+
+def _by_blas(a: Array, b: Array, bias: Array | None, sizes: tuple[int, int, int, int]) -> Any:
+    library, (batch, height, width, depth) = blas(), sizes
+    if library is None or batch * height * width * depth <= SMALL:
         return NotImplemented
     (left, ta), (right, tb) = _plain(a), _plain(b)
-    out, double = empty((*a.shape[:-1], width), a.dtype), a.dtype is F64
-    shift = np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias)
-    if own:
-        _gemm.product(left, ta, right, tb, shift, out.reshape(-1, width))
-        return out
-    assert library is not None
+    out = empty((*a.shape[:-1], width), a.dtype)
     rows, cols = height, width
     if height * width * depth > 2 * SMALL:
         rows, cols = (_panel(height), width) if height >= width else (height, _panel(width))
     down, across = -(-height // rows), -(-width // cols)
     step = 0 if b.ndim == 2 else width if tb else depth
     plan = np.array([ta, tb, down, across, height, width, depth, rows, cols, step])
+    shift = np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias)
     chunk = max(1, SMALL // (rows * cols * depth))
     library.run(
-        products[double], batch * down * across, chunk, library.gemm[a.dtype], left, right, shift,
-        out.reshape(-1, width), plan,
-    )  # fmt: skip
+        products, batch * down * across, chunk, library.gemm[F64], left, right, shift, out, plan
+    )
     return out
 
 
 def _plain(x: Array) -> tuple[Array, bool]:
     """Its matrices below one another, and whether they are transposed; a copy where it must."""
+    if x.flags.c_contiguous:
+        return x, False
     turned = x.swapaxes(-1, -2)
-    if turned.flags.c_contiguous and not x.flags.c_contiguous:
-        return turned.reshape(-1, x.shape[-2]), True
-    return np.ascontiguousarray(x).reshape(-1, x.shape[-1]), False
+    return (turned, True) if turned.flags.c_contiguous else (np.ascontiguousarray(x), False)
 
 
-def _rows(x: Array) -> Array | None:
-    """As a matrix, all dimensions but the last as one; None where that takes a copy."""
-    if x.ndim == 2:
-        return x
-    return x.reshape(-1, x.shape[-1]) if x.size and x.flags.c_contiguous and x.ndim > 2 else None
+def _rows(x: Array) -> Array:
+    """As a matrix: all dimensions but the last as one."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
-@kernel("matmul", 128)
+@kernel("matmul")
 def matmul(input: Array, other: Array) -> Any:
-    if other.ndim > 2 and input.shape[:-2] == other.shape[:-2]:
-        return product(input, other)
-    if other.ndim != 2 or (x := _rows(input)) is None:
+    if input.ndim < 2 or other.ndim < 2:
         return NotImplemented
-    out = product(x, other)
-    return out if out is NotImplemented else out.reshape(*input.shape[:-1], other.shape[1])
+    if other.ndim > 2 and input.shape[:-2] != other.shape[:-2]:
+        return NotImplemented
+    return product(input, other)
 
 
-@kernel("linear", 128)
+@kernel("linear")
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Any:
-    if weight.ndim != 2 or (x := _rows(input)) is None:
+    if input.ndim < 2 or weight.ndim != 2:
         return NotImplemented
-    out = product(x, weight.T, bias)
-    return out if out is NotImplemented else out.reshape(*input.shape[:-1], weight.shape[0])
+    return product(input, weight.T, bias)
 
 
-@kernel("linear_grad_weight", 128)
+@kernel("linear_grad_weight")
 def linear_grad_weight(grad: Array, input: Array) -> Any:
-    g, x = _rows(grad), _rows(input)
-    return NotImplemented if g is None or x is None else product(g.T, x)
+    if grad.ndim < 2 or not (grad.size and input.size):
+        return NotImplemented
+    return product(_rows(grad).T, _rows(input))
