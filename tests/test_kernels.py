@@ -382,38 +382,6 @@ def test_gradients_add_up_in_place() -> None:
     assert KERNELS["accumulate"](total, normal(167, 201)) is NotImplemented
 
 
-@pytest.mark.parametrize(
-    ("name", "args"),
-    [
-        ("write", (normal(200, 167).T[:, :40],)),
-        ("index_write", (normal(40, 200), [np.arange(40)[::-1].copy()], (0,), False)),
-        ("index_write", (normal(300, 200), [RNG.integers(-40, 40, 300)], (0,), True)),
-        ("scatter_write", (1, RNG.integers(0, 200, (40, 200)), normal(40, 200), True)),
-        ("scatter_write", (1, RNG.integers(0, 200, (40, 200)), normal(), False)),
-    ],
-)
-def test_writing_into_memory(name: str, args: tuple[Any, ...]) -> None:
-    ours = normal(167 if name == "write" else 40, 40 if name == "write" else 200)
-    theirs = ours.copy()
-    assert KERNELS[name](ours, *args) is None
-    TABLE[name].generic(np, theirs, *args)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [-91, 90])
-def test_an_index_out_of_range_is_left_to_the_generic_kernel(bad: int) -> None:
-    index = np.append(RNG.integers(0, 90, 499), bad)
-    x = normal(90, 33)
-    before = x.copy()
-    assert KERNELS["index"](x, [index], (0,)) is NotImplemented
-    assert KERNELS["embedding"](x, index) is NotImplemented
-    assert KERNELS["embedding_grad"](normal(500, 33), index, 90) is NotImplemented
-    assert KERNELS["index_write"](x, normal(500, 33), [index], (0,)) is NotImplemented
-    np.testing.assert_array_equal(x, before)
-    with pytest.raises(IndexError, match="out of bounds for dimension 0 with size 90"):
-        pyrite.from_numpy(x)[pyrite.from_numpy(index)]
-
-
 TRUTH: dict[str, tuple[Callable[[float], float], float, float, float]] = {
     # float64 function, range, bound in units in the last place
     "exp": (math.exp, -87, 88.7, 1.0),
