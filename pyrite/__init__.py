@@ -69,9 +69,9 @@ globals().update(_TYPES["cpu"])
 importlib.import_module("._numpy", __name__)
 _SUBMODULES = frozenset((
     "accelerator", "amp", "autograd", "backends", "compiler", "cpu", "cuda", "data",
-    "distributions", "fft", "func", "jit", "library", "linalg", "masked", "nn", "optim", "random",
-    "return_types", "safetensors", "serialization", "signal", "sparse", "special", "testing",
-    "utils", "version", "vision",
+    "distributions", "fft", "func", "hub", "jit", "library", "linalg", "masked", "nn", "optim",
+    "random", "return_types", "safetensors", "serialization", "signal", "sparse", "special",
+    "testing", "utils", "version", "vision",
 ))  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "Generator": "random",

@@ -35,8 +35,8 @@ FLOORS = (
     ),
     "nn optim data amp cpu cuda jit compiler onnx profiler distributed testing",
     (
-        "__init__ vision text audio metrics train viz lint utils _port _outline _download __main__ "
-        "accelerator version"
+        "__init__ vision text audio metrics train viz lint utils _port _outline _download hub "
+        "__main__ accelerator version"
     ),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

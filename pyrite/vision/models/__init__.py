@@ -6,7 +6,10 @@ from . import (
     swin_transformer, vgg, vision_transformer,
 )  # fmt: skip
 from ._alexnet import *  # noqa: F403
-from ._build import get_model, get_model_builder, list_models, register_model
+from ._api import (
+    Weights, WeightsEnum, door, enum_names, get_model, get_model_builder, get_model_weights,
+    get_weight, list_models, register_model,
+)  # fmt: skip
 from ._googlenet import *  # noqa: F403
 from .convnext import *  # noqa: F403
 from .densenet import *  # noqa: F403
@@ -25,10 +28,12 @@ from .vgg import *  # noqa: F403
 from .vision_transformer import *  # noqa: F403
 
 __all__ = [  # noqa: PLE0604
-    "get_model", "get_model_builder", "list_models", "register_model", "segmentation",
+    "Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight",
+    "list_models", "register_model", "segmentation",
     *_alexnet.__all__, *_googlenet.__all__, *convnext.__all__, *densenet.__all__,
     *efficientnet.__all__, *inception.__all__, *maxvit.__all__, *mnasnet.__all__,
     *mobilenetv2.__all__, *mobilenetv3.__all__, *regnet.__all__, *resnet.__all__,
     *shufflenetv2.__all__, *squeezenet.__all__, *swin_transformer.__all__, *vgg.__all__,
-    *vision_transformer.__all__,
+    *vision_transformer.__all__, *enum_names(__name__),
 ]  # fmt: skip
+__getattr__ = door(__name__)

@@ -1,110 +1,125 @@
-"""What all models share: the registry, builders made from rows, fresh weights, state loading."""
+"""What all models share: builders made from rows, fresh weights, loading of published ones."""
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 from ... import Tensor, load, nn
+from ._api import WeightsEnum, get_model_weights, register_model
 
 M = TypeVar("M", bound=nn.Module)
 Layer = Callable[..., nn.Module]
-Weights = str | PathLike[str] | None
-
-_MODELS: dict[str, Callable[..., Any]] = {}
+Given = WeightsEnum | str | PathLike[str] | None
 
 
-def register_model(name: str | None = None) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Decorate a function that builds a model: `get_model` finds it under `name`, or its own.
-
-    ValueError if the name is taken.
-    """
-
-    def registered(fn: Callable[..., M]) -> Callable[..., M]:
-        key = name or fn.__name__
-        if key in _MODELS:
-            raise ValueError(f"An entry is already registered under the name '{key}'.")
-        _MODELS[key] = fn
-        return fn
-
-    return registered
-
-
-def _matching(names: set[str], patterns: Iterable[str] | str) -> set[str]:
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    return {name for pattern in patterns for name in fnmatch.filter(names, pattern)}
-
-
-def list_models(
-    module: ModuleType | None = None,
-    include: Iterable[str] | str | None = None,
-    exclude: Iterable[str] | str | None = None,
-) -> list[str]:
-    """The names of all registered models, sorted.
+def builder(
+    name: str,
+    doc: str,
+    make: Callable[..., M],
+    *args: Any,
+    pins: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = lambda asked, meta: {},
+    trim: Callable[[M, dict[str, Any]], object] = lambda model, asked: None,
+    **usual: Any,
+) -> Any:
+    """A registered function that builds `make(*args)`; `usual` are defaults of its keywords.
 
     Args:
-        module: only those of this package, such as `pyrite.vision.models.segmentation`.
-        include: patterns with * and ?; what fits one of them is listed.
-        exclude: patterns; what fits one of them is not.
+        name: of the function and the model.
+        doc: the first line of its docstring.
+        make: the model's class, or a function.
+        pins: what published weights fix beside `num_classes`, from the keywords of the call, to
+            which it may add, and what is known of the weights.
+        trim: called with a model that has published weights and the keywords of the call.
     """
-    names = {
-        name
-        for name, fn in _MODELS.items()
-        if module is None or fn.__module__.rpartition(".")[0] == module.__name__
-    }
-    names = _matching(names, include) if include else names
-    return sorted(names - _matching(names, exclude or ()))
 
-
-def get_model_builder(name: str) -> Callable[..., nn.Module]:
-    """The function that builds the model of this name; ValueError for an unknown one."""
-    try:
-        return _MODELS[name.lower()]
-    except KeyError:
-        raise ValueError(f"Unknown model {name}; list_models() has the names") from None
-
-
-def get_model(name: str, **config: Any) -> nn.Module:
-    """The model of this name; `config` goes to its builder."""
-    return get_model_builder(name)(**config)
-
-
-def builder(name: str, doc: str, make: Callable[..., M], *args: Any, **usual: Any) -> Any:
-    """A registered function that builds `make(*args)`; `usual` are defaults of its keywords."""
-
-    def build(*, weights: Weights = None, progress: bool = True, **kwargs: Any) -> M:
-        return loaded(make(*args, **{**usual, **kwargs}), weights)
+    def build(*, weights: Given = None, progress: bool = True, **kwargs: Any) -> M:
+        given = chosen(name, weights, kwargs)
+        if isinstance(given, WeightsEnum):
+            asked = dict(kwargs)
+            pin(kwargs, **pinned_classes(given), **pins(kwargs, given.meta))
+        model = loaded(make(*args, **{**usual, **kwargs}), given, progress)
+        if isinstance(given, WeightsEnum):
+            trim(model, asked)
+        return model
 
     build.__name__ = build.__qualname__ = name
     build.__module__ = make.__module__
     build.__doc__ = f"""{doc}
 
     Args:
-        weights: None for fresh weights, or the path of a file with a state_dict: torchvision's
-            own .pth files as they are.
-        progress: of no effect, since nothing is downloaded.
-        **kwargs: go to `{getattr(make, "__name__", "the model")}`.
+        weights: None for fresh weights; published ones, as a member of the enum that
+            `get_model_weights({name!r})` gives, or its name; or the path of a file with a
+            state_dict.
+        progress: show how far a download is.
+        **kwargs: go to `{getattr(make, "__name__", "the model")}`; `pretrained` is the old form of
+            `weights`.
     """
     return register_model(name)(build)
 
 
-def loaded(model: M, weights: Weights) -> M:
-    """The model with the state of a file, if one is given; ValueError if there is no such file."""
-    if weights is None:
-        return model
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise ValueError(
-            f"weights: no file {path}; expected None or the path of a saved state_dict "
-            "(.pth files from download.pytorch.org/models load as they are)"
+def pinned_classes(weights: WeightsEnum) -> dict[str, Any]:
+    """The number of classes that published weights are for; VGG's features alone have none."""
+    categories = weights.meta["categories"]
+    return {} if categories is None else {"num_classes": len(categories)}
+
+
+def pin(kwargs: dict[str, Any], **fixed: Any) -> None:
+    """Set keywords that published weights fix; ValueError where others were asked for."""
+    for key, value in fixed.items():
+        if kwargs.setdefault(key, value) != value:
+            raise ValueError(
+                f"The parameter '{key}' expected value {value} but got {kwargs[key]} instead."
+            )
+
+
+def chosen(name: str, weights: Given, kwargs: dict[str, Any], old: str = "pretrained") -> Given:
+    """The weights that a call asks for: a member of the model's enum, a path, or None.
+
+    Args:
+        name: the model's.
+        weights: the argument; a string is the name of a member, or a path.
+        kwargs: loses the older keyword `old`, which warns as torchvision's does.
+
+    Raises:
+        TypeError: weights of another model.
+        ValueError: there are none of this name, and no such file.
+    """
+    if weights is None and old not in kwargs:
+        return None
+    enum = get_model_weights(name)
+    if old in kwargs:
+        first = next(iter(enum))
+        if kwargs[old] and "SWAG" in first.name:
+            raise ValueError(f"No weights available for model {name}: take weights={first!r}")
+        weights = first if kwargs.pop(old) else None
+        warnings.warn(
+            f"The parameter '{old}' is deprecated since 0.13 and may be removed in the future, "
+            f"please use 'weights' instead; here it means weights={weights}.",
+            UserWarning,
+            stacklevel=3,
         )
-    model.load_state_dict(load(path, map_location="cpu", weights_only=True))
+    named = isinstance(weights, str) and weights.rpartition(".")[2] in enum.__members__
+    return weights if isinstance(weights, str | PathLike) and not named else enum.verify(weights)
+
+
+def loaded(model: M, weights: Given, progress: bool = True) -> M:
+    """The model with published weights or the state of a file; ValueError if there is none."""
+    if isinstance(weights, WeightsEnum):
+        model.load_state_dict(weights.get_state_dict(progress=progress, check_hash=True))
+    elif weights is not None:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise ValueError(
+                f"weights: no file {path}, and no published weights of this name; expected None, "
+                "a member of the model's enum or its name, or the path of a saved state_dict"
+            )
+        model.load_state_dict(load(path, map_location="cpu", weights_only=True))
     return model
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
 
 from ... import Tensor, cat, nn
 from ._build import Layer, builder
-from .inception import BasicConv2d, cut_normal, rescaled
+from .inception import BasicConv2d, cut_normal, rescaled, with_sides
 
 F: Any = nn.functional
 
@@ -120,6 +121,19 @@ class GoogLeNet(nn.Module):
         return GoogLeNetOutputs(x, second, first) if sides else x
 
 
-googlenet = builder("googlenet", "GoogLeNet.", GoogLeNet)
+def _trim(model: GoogLeNet, asked: dict[str, Any]) -> None:
+    """The published weights have side classifiers, which were never trained."""
+    if not asked.get("aux_logits"):
+        model.aux_logits, model.aux1, model.aux2 = False, None, None
+        return
+    warnings.warn(
+        "auxiliary heads in the pretrained googlenet model are NOT pretrained, so make sure to "
+        "train them",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+googlenet = builder("googlenet", "GoogLeNet.", GoogLeNet, pins=with_sides, trim=_trim)
 
 __all__ = ["GoogLeNet", "GoogLeNetOutputs", "googlenet"]

@@ -10,6 +10,7 @@ from typing import Any
 from ... import Tensor, full, nn
 from ..ops._drop import StochasticDepth
 from ..ops.misc import Conv2dNormActivation, Permute
+from ._api import door
 from ._build import Layer, builder, fill, truncated
 
 _CHANNELS_LAST, _CHANNELS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -113,3 +114,4 @@ convnext_base = _row("base", 128, (3, 3, 27, 3), 0.5)
 convnext_large = _row("large", 192, (3, 3, 27, 3), 0.5)
 
 __all__ = ["ConvNeXt", "convnext_base", "convnext_large", "convnext_small", "convnext_tiny"]
+__getattr__ = door(__name__)

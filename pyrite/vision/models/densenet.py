@@ -8,6 +8,7 @@ from typing import Any
 
 from ... import Tensor, cat, nn
 from ...utils.checkpoint import checkpoint
+from ._api import door
 from ._build import builder, fill, renames
 
 F: Any = nn.functional
@@ -119,3 +120,4 @@ densenet169 = _row(169, 32, (6, 12, 32, 32), 64)
 densenet201 = _row(201, 32, (6, 12, 48, 32), 64)
 
 __all__ = ["DenseNet", "densenet121", "densenet161", "densenet169", "densenet201"]
+__getattr__ = door(__name__)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import Tensor, nn
 from ..ops.misc import Conv2dNormActivation, SqueezeExcitation
+from ._api import door
 from ._build import Layer, batch_norm, builder, fan_out, fill, make_divisible
 from ._inverted import Residual, layers_of
 
@@ -203,3 +204,4 @@ __all__ = [
     "efficientnet_b4", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
     "efficientnet_v2_l", "efficientnet_v2_m", "efficientnet_v2_s",
 ]  # fmt: skip
+__getattr__ = door(__name__)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import Tensor, cat, nn, tensor
+from ._api import door
 from ._build import Layer, builder
 
 F: Any = nn.functional
@@ -210,6 +211,13 @@ def cut_normal(model: nn.Module, std: float) -> None:
             nn.init.trunc_normal_(layer.weight, std=std)
 
 
-inception_v3 = builder("inception_v3", "Inception v3.", Inception3)
+def with_sides(kwargs: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """What published weights fix: they have side classifiers, and their own scale of images."""
+    kwargs.setdefault("transform_input", True)
+    return {"aux_logits": True, "init_weights": False}
+
+
+inception_v3 = builder("inception_v3", "Inception v3.", Inception3, pins=with_sides)
 
 __all__ = ["Inception3", "InceptionOutputs", "inception_v3"]
+__getattr__ = door(__name__)

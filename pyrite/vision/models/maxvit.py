@@ -11,6 +11,7 @@ from typing import Any
 from ... import Tensor, empty, nn
 from ..ops._drop import StochasticDepth
 from ..ops.misc import Conv2dNormActivation, SqueezeExcitation
+from ._api import door
 from ._build import Layer, batch_norm, builder, fill, truncated
 from .swin_transformer import join_windows, relative_index, split_windows
 
@@ -236,6 +237,10 @@ _TINY: dict[str, Any] = {
     "block_channels": (64, 128, 256, 512), "block_layers": (2, 2, 5, 2),
     "stochastic_depth_prob": 0.2,
 }  # fmt: skip
-maxvit_t = builder("maxvit_t", "MaxViT, tiny, for images of 224x224.", MaxVit, **_TINY)
+maxvit_t = builder(
+    "maxvit_t", "MaxViT, tiny, for images of 224x224.", MaxVit,
+    pins=lambda asked, meta: {"input_size": meta["min_size"]}, **_TINY,
+)  # fmt: skip
 
 __all__ = ["MaxVit", "maxvit_t"]
+__getattr__ = door(__name__)

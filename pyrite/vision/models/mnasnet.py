@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from ... import Tensor, nn
+from ._api import door
 from ._build import builder, fan_out, fill, make_divisible
 
 _MOMENTUM = 1 - 0.9997  # the paper's, in TensorFlow's sense
@@ -83,3 +84,4 @@ def _row(alpha: float) -> Any:
 mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3 = map(_row, (0.5, 0.75, 1.0, 1.3))
 
 __all__ = ["MNASNet", "mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"]
+__getattr__ = door(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ... import Tensor, nn
 from ..ops.misc import Conv2dNormActivation
+from ._api import door
 from ._build import Layer, builder, fan_out, fill, make_divisible, small
 from ._inverted import layers_of
 
@@ -93,3 +94,4 @@ class MobileNetV2(nn.Module):
 mobilenet_v2 = builder("mobilenet_v2", "MobileNetV2.", MobileNetV2)
 
 __all__ = ["MobileNetV2", "mobilenet_v2"]
+__getattr__ = door(__name__)

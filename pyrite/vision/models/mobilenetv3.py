@@ -8,6 +8,7 @@ from typing import Any
 
 from ... import Tensor, nn
 from ..ops.misc import Conv2dNormActivation, SqueezeExcitation
+from ._api import door
 from ._build import Layer, batch_norm, builder, fan_out, fill, make_divisible, small
 from ._inverted import Residual, layers_of
 
@@ -134,3 +135,4 @@ mobilenet_v3_large = builder("mobilenet_v3_large", "MobileNetV3, large.", _make,
 mobilenet_v3_small = builder("mobilenet_v3_small", "MobileNetV3, small.", _make, _SMALL, 1024)
 
 __all__ = ["MobileNetV3", "mobilenet_v3_large", "mobilenet_v3_small"]
+__getattr__ = door(__name__)

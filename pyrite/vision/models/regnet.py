@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import Tensor, nn
 from ..ops.misc import Conv2dNormActivation, SqueezeExcitation
+from ._api import door
 from ._build import Layer, builder, fan_out, fill, make_divisible, small
 
 
@@ -170,3 +171,4 @@ __all__ = [
     "regnet_y_400mf",
     "regnet_y_800mf",
 ]  # fmt: skip
+__getattr__ = door(__name__)

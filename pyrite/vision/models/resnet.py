@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ... import Tensor, nn
+from ._api import door
 from ._build import Layer, builder, fan_out, fill
 
 
@@ -154,7 +155,7 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def _row(name: str, doc: str, block: type[_Block], layers: Sequence[int], **usual: int) -> Any:
+def _row(name: str, doc: str, block: type[_Block], layers: Sequence[int], **usual: Any) -> Any:
     return builder(name, doc, ResNet, block, layers, **usual)
 
 
@@ -188,3 +189,4 @@ __all__ = [
     "ResNet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
     "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2",
 ]  # fmt: skip
+__getattr__ = door(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import Tensor, cat, nn
+from ._api import door
 from ._build import Layer, builder
 
 
@@ -97,3 +98,4 @@ __all__ = [
     "ShuffleNetV2", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5",
     "shufflenet_v2_x2_0",
 ]  # fmt: skip
+__getattr__ = door(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ... import Tensor, cat, nn
+from ._api import door
 from ._build import builder, fill, small
 
 # The first convolution (channels, kernel); then squeeze widths, expanded to 4 times that in each
@@ -71,3 +72,4 @@ squeezenet1_0 = builder("squeezenet1_0", "SqueezeNet 1.0.", SqueezeNet, "1_0")
 squeezenet1_1 = builder("squeezenet1_1", "SqueezeNet 1.1.", SqueezeNet, "1_1")
 
 __all__ = ["SqueezeNet", "squeezenet1_0", "squeezenet1_1"]
+__getattr__ = door(__name__)

@@ -10,6 +10,7 @@ from typing import Any
 from ... import Tensor, arange, cat, empty, full, meshgrid, nn, stack, zeros_like
 from ..ops._drop import StochasticDepth
 from ..ops.misc import MLP, Permute
+from ._api import door
 from ._build import Layer, builder, fill, truncated
 
 F: Any = nn.functional
@@ -306,3 +307,4 @@ swin_v2_t, swin_v2_s, swin_v2_b = (
 __all__ = [
     "SwinTransformer", "swin_b", "swin_s", "swin_t", "swin_v2_b", "swin_v2_s", "swin_v2_t",
 ]  # fmt: skip
+__getattr__ = door(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import Tensor, nn
+from ._api import door
 from ._build import builder, fan_out, fill, small
 
 # Convolutions per stage; each stage ends in a max pool.
@@ -61,7 +62,12 @@ def _row(depth: int, batch_norm: bool) -> Any:
 
     make.__name__ = "VGG"
     doc = f"VGG-{depth}{' with batch normalisation' * batch_norm}."
-    return builder(f"vgg{depth}{'_bn' * batch_norm}", doc, make)
+
+    def no_drawing(asked: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+        asked["init_weights"] = False
+        return {}
+
+    return builder(f"vgg{depth}{'_bn' * batch_norm}", doc, make, pins=no_drawing)
 
 
 vgg11, vgg13, vgg16, vgg19 = (_row(depth, False) for depth in _STAGES)
@@ -70,3 +76,4 @@ vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn = (_row(depth, True) for depth in _STAGES
 __all__ = [
     "VGG", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
 ]  # fmt: skip
+__getattr__ = door(__name__)

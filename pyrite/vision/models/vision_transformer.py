@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ... import Tensor, cat, empty, nn, zeros
 from ..ops.misc import MLP, Conv2dNormActivation
+from ._api import door
 from ._build import Layer, builder, renames
 
 _NORM: Layer = partial(nn.LayerNorm, eps=1e-6)
@@ -170,7 +171,10 @@ def _row(size: str, patch: int, layers: int, heads: int, width: int, mlp: int) -
         "image_size": 224, "patch_size": patch, "num_layers": layers, "num_heads": heads,
         "hidden_dim": width, "mlp_dim": mlp,
     }  # fmt: skip
-    return builder(f"vit_{size}_{patch}", doc, VisionTransformer, **options)
+    return builder(
+        f"vit_{size}_{patch}", doc, VisionTransformer,
+        pins=lambda asked, meta: {"image_size": meta["min_size"][0]}, **options,
+    )  # fmt: skip
 
 
 _BASE, _LARGE = (12, 12, 768, 3072), (24, 16, 1024, 4096)
@@ -179,3 +183,4 @@ vit_l_16, vit_l_32 = (_row("l", patch, *_LARGE) for patch in (16, 32))
 vit_h_14 = _row("h", 14, 32, 16, 1280, 5120)
 
 __all__ = ["VisionTransformer", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"]
+__getattr__ = door(__name__)

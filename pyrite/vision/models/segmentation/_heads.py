@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from .... import Tensor, cat, nn
-from .._build import Weights, loaded, register_model
+from .._api import WeightsEnum, register_model
+from .._build import Given, chosen, loaded, pin, pinned_classes
 from .._layers import IntermediateLayerGetter, strided
 from ..mobilenetv3 import mobilenet_v3_large
 from ..resnet import resnet50, resnet101
@@ -143,68 +143,85 @@ class LRASPP(nn.Module):
         return OrderedDict(out=out)
 
 
-def _resnet(net: Any, weights: Weights) -> tuple[nn.Module, list[str], list[int]]:
+def _resnet(net: Any, weights: Given) -> tuple[nn.Module, list[str], list[int]]:
     """A dilated backbone, the names of its shallow and deep layers, and their channels."""
     dilated = [False, True, True]
     backbone = net(weights=weights, replace_stride_with_dilation=dilated)
     return backbone, ["layer3", "layer4"], [1024, 2048]
 
 
-def _mobilenet(weights: Weights) -> tuple[nn.Module, list[str], list[int]]:
-    features = mobilenet_v3_large(weights=weights, dilated=True).features
+def _mobilenet(net: Any, weights: Given) -> tuple[nn.Module, list[str], list[int]]:
+    features = net(weights=weights, dilated=True).features
     places = [strided(features)[-4], len(features) - 1]
     return features, list(map(str, places)), [features[i].out_channels for i in places]
 
 
-def _row(name: str, doc: str, model: Any, head: Any, backbone_of: Callable[..., Any]) -> Any:
+def _row(
+    name: str, doc: str, kind: Callable[..., Any], net: Any, backbone_of: Callable[..., Any]
+) -> Any:
+    """A registered builder: `kind` makes the model of a backbone, a number and `aux_loss`."""
+
     def build(
-        *, weights: Weights = None, progress: bool = True, num_classes: int = 21,
-        aux_loss: bool | None = None, weights_backbone: Weights = None,
+        *, weights: Given = None, progress: bool = True, num_classes: int | None = None,
+        aux_loss: bool | None = None, weights_backbone: Given = "IMAGENET1K_V1", **older: bool,
     ) -> Any:  # fmt: skip
-        backbone, (shallow, deep), widths = backbone_of(weights_backbone)
-        layers = {shallow: "aux", deep: "out"} if aux_loss else {deep: "out"}
-        side = FCNHead(widths[0], num_classes) if aux_loss else None
-        getter = IntermediateLayerGetter(backbone, layers)
-        return loaded(model(getter, head(widths[1], num_classes), side), weights)
+        given = chosen(name, weights, older)
+        inner = chosen(net.__name__, weights_backbone, older, "pretrained_backbone")
+        if older:
+            raise TypeError(f"{name}() got an unexpected keyword argument {next(iter(older))!r}")
+        asked = {"num_classes": num_classes, "aux_loss": aux_loss}
+        asked = {key: value for key, value in asked.items() if value is not None}
+        if isinstance(given, WeightsEnum):
+            pin(asked, **pinned_classes(given), **({} if kind is _lraspp else {"aux_loss": True}))
+        backbone = backbone_of(net, None if given else inner)
+        return loaded(kind(*backbone, **{"num_classes": 21, **asked}), given, progress)
 
     build.__name__ = build.__qualname__ = name
     build.__doc__ = f"""{doc}
 
     Args:
-        weights: None for fresh weights, or the path of a file with a state_dict; torchvision's
-            own have `aux_loss`.
-        progress: of no effect, since nothing is downloaded.
-        num_classes: channels of the result.
-        aux_loss: have a second classifier, of an earlier layer.
-        weights_backbone: None, or the path of a file with the state_dict of the classifier.
+        weights: None, published ones or the path of a file, as for a classifier.
+        progress: show how far a download is.
+        num_classes: channels of the result; None: 21, those of Pascal VOC.
+        aux_loss: have a second classifier, of an earlier layer. Published weights have it.
+        weights_backbone: the weights of the classifier `{net.__name__}` inside, downloaded by
+            default where `weights` is None; None for fresh ones.
     """
     return register_model(name)(build)
 
 
-@register_model()
-def lraspp_mobilenet_v3_large(
-    *, weights: Weights = None, progress: bool = True, num_classes: int = 21,
-    weights_backbone: Weights = None,
-) -> LRASPP:  # fmt: skip
-    """LR-ASPP on MobileNetV3.
+def _with_side(model: Any, head: Any) -> Callable[..., Any]:
+    def make(
+        backbone: nn.Module, layers: list[str], widths: list[int], num_classes: int,
+        aux_loss: bool = False,
+    ) -> Any:  # fmt: skip
+        shallow, deep = layers
+        getter = IntermediateLayerGetter(
+            backbone, {shallow: "aux", deep: "out"} if aux_loss else {deep: "out"}
+        )
+        side = FCNHead(widths[0], num_classes) if aux_loss else None
+        return model(getter, head(widths[1], num_classes), side)
 
-    Args:
-        weights: None for fresh weights, or the path of a file with a state_dict.
-        progress: of no effect, since nothing is downloaded.
-        num_classes: channels of the result.
-        weights_backbone: None, or the path of a file with the state_dict of the classifier.
-    """
-    features, (shallow, deep), (low, high) = _mobilenet(weights_backbone)
-    getter = IntermediateLayerGetter(features, {shallow: "low", deep: "high"})
-    return loaded(LRASPP(getter, low, high, num_classes), weights)
+    return make
 
 
-_ON_50, _ON_101 = partial(_resnet, resnet50), partial(_resnet, resnet101)
-_DEEP = (DeepLabV3, DeepLabHead)
-fcn_resnet50 = _row("fcn_resnet50", "FCN on ResNet-50.", FCN, FCNHead, _ON_50)
-fcn_resnet101 = _row("fcn_resnet101", "FCN on ResNet-101.", FCN, FCNHead, _ON_101)
-deeplabv3_resnet50 = _row("deeplabv3_resnet50", "DeepLabV3 on ResNet-50.", *_DEEP, _ON_50)
-deeplabv3_resnet101 = _row("deeplabv3_resnet101", "DeepLabV3 on ResNet-101.", *_DEEP, _ON_101)
+def _lraspp(backbone: nn.Module, layers: list[str], widths: list[int], num_classes: int) -> LRASPP:
+    getter = IntermediateLayerGetter(backbone, dict(zip(layers, ("low", "high"))))
+    low, high = widths
+    return LRASPP(getter, low, high, num_classes)
+
+
+_FCN, _DEEP = _with_side(FCN, FCNHead), _with_side(DeepLabV3, DeepLabHead)
+fcn_resnet50 = _row("fcn_resnet50", "FCN on ResNet-50.", _FCN, resnet50, _resnet)
+fcn_resnet101 = _row("fcn_resnet101", "FCN on ResNet-101.", _FCN, resnet101, _resnet)
+deeplabv3_resnet50 = _row("deeplabv3_resnet50", "DeepLabV3 on ResNet-50.", _DEEP, resnet50, _resnet)
+deeplabv3_resnet101 = _row(
+    "deeplabv3_resnet101", "DeepLabV3 on ResNet-101.", _DEEP, resnet101, _resnet
+)
 deeplabv3_mobilenet_v3_large = _row(
-    "deeplabv3_mobilenet_v3_large", "DeepLabV3 on MobileNetV3.", *_DEEP, _mobilenet
+    "deeplabv3_mobilenet_v3_large", "DeepLabV3 on MobileNetV3.", _DEEP, mobilenet_v3_large,
+    _mobilenet,
+)  # fmt: skip
+lraspp_mobilenet_v3_large = _row(
+    "lraspp_mobilenet_v3_large", "LR-ASPP on MobileNetV3.", _lraspp, mobilenet_v3_large, _mobilenet
 )
