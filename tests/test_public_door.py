@@ -23,7 +23,7 @@ FILES = sorted((ROOT / "pyrite").rglob("*.py"))
 DOORS = (
     "", "accelerator", "autograd", "autograd.forward_ad", "autograd.functional", "autograd.graph",
     "amp", "compiler", "cpu", "cpu.amp", "cuda", "cuda.amp", "data", "distributions", "fft", "func",
-    "jit", "library", "linalg", "masked",
+    "hub", "jit", "library", "linalg", "masked",
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim", "optim.lr_scheduler",
     "random", "safetensors", "serialization", "signal.windows", "sparse", "special", "testing",
     "utils", "utils.checkpoint", "utils.data", "vision", "vision.datasets",
