@@ -60,6 +60,11 @@ def move(x: Any, at: int, out: Any, to: int) -> None:
     out[to : to + lanes(x)] = x[at : at + lanes(x)]
 
 
+def thin(x: Any, at: int, out: Any, to: int) -> None:
+    """Copy every second element of two vectors."""
+    out[to : to + lanes(x)] = x[at : at + 2 * lanes(x) : 2]
+
+
 def transpose(x: Any, at: int, rows: Any, out: Any, to: int, columns: Any) -> None:
     """Rows of one vector each at x[at + rows[i]], as columns of rows at out[to + columns[j]]."""
     each = np.arange(lanes(x))

@@ -248,6 +248,20 @@ overload(_simd.move)(lambda x, at, out, to: lambda x, at, out, to: _move(x, at, 
 
 
 @intrinsic
+def _thin(typing: Any, x: Any, at: Any, out: Any, to: Any) -> Any:
+    def emit(builder: Any, x: Any, at: Any, out: Any, to: Any) -> None:
+        n = _vector(x.type.pointee).count
+        pair = [_load(builder, _at(builder, x, at, I64(i))) for i in (0, n)]
+        every = [2 * i for i in range(n)]
+        _store(builder, _shuffle(builder, pair[0], pair[1], every), _at(builder, out, to))
+
+    return types.void(x, types.int64, out, types.int64), _procedure(emit)
+
+
+overload(_simd.thin)(lambda x, at, out, to: lambda x, at, out, to: _thin(x, at, out, to))
+
+
+@intrinsic
 def _transpose(
     typing: Any, x: Any, at: Any, rows: Any, out: Any, to: Any, columns: Any
 ) -> Any:  # fmt: skip

@@ -71,7 +71,7 @@ def convolution(
         return depthwise.convolve(p, x, w, b, False, result)
     if direct.in_place(p, 64 // x.itemsize):
         return direct.by_points(p, x, w, b, False, result)
-    return direct.run(direct.forward_cut(p, 64 // x.itemsize), x, w, b, result)
+    return direct.run(p, x, w, b, False, result)
 
 
 @kernel("conv_grad_input")
@@ -91,7 +91,7 @@ def conv_grad_input(
         return depthwise.convolve(p, g, w, None, True, result)
     if direct.in_place(p, 64 // g.itemsize):
         return direct.by_points(p, g, w, None, True, result)
-    return direct.run(direct.backward_cut(p, 64 // g.itemsize), g, w, None, result)
+    return direct.run(p, g, w, None, True, result)
 
 
 @kernel("conv_grad_weight")

@@ -1,9 +1,11 @@
-"""Convolution without columns: the sums of a few channels' rows stay in registers.
+"""Convolution by sums over windows, whose products run over all positions at once.
 
 Planes are copied once with their padding, split by the residues of the stride, so that every
 element of a window lies at a fixed distance from the first, wherever the window is. A row of
-results over all positions is then a product of weights with shifted planes (`_simd.multiply`).
-The gradient of the input is the same loop, with planes and results changing places.
+results over all positions is then a product of weights with shifted planes (`_simd.multiply`):
+in place for few channels, else with the shifted planes copied to columns, a part of the window at
+a time. The gradient of the input is the same loop, with planes and results changing places; for
+the gradient of the weight the elements of the windows are the lanes.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from ._registry import F32, I64, Array, empty
 from .matmul import BOTH
 from .winograd import aligned, slots, table
 
-FEW = 32  # elements of a window up to which a weight's gradient is made of dot products
-WIDTH = 64  # positions of a row up to which channels are the lanes
-PIXELS = 128  # positions that a product should have at least, of several images if need be
+FEW = 8  # channels of a result up to which windows are read in place
+PIXELS = 128  # positions that a product has at most, of several images if need be
+DEEP = 512  # elements of a window that are columns at a time, at most
 RUN = 1024  # positions of a part where windows are single elements
 ROOM = 1 << 17  # elements of the planes made at a time: they stay in the second-level cache
-PARTS = 8  # of a weight's gradient, at most
+PARTS = 4  # that work is cut into at least, if it is large enough
+CHUNKS = 8  # sums of a weight's gradient side by side, at most
 SHAPES = 256  # of which the tables are kept
-WEIGHTS = 1 << 21  # elements of all parts' gradients together
 
 Sizes = tuple[int, ...]
 
@@ -43,26 +45,38 @@ def fill(
     width of a split plane, columns from a residue to the next).
     """
     height, width, sh, sw, ph, pw, wide = z[0], z[1], z[2], z[3], z[4], z[5], z[8]
+    lanes = s.lanes(x)
     for c in range(plane, plane + count):
         for i in range(z[6]):
             for j in range(z[7]):
+                start = j * z[9] - pw
+                a = 0 if start >= 0 else (sw - 1 - start) // sw
+                b = min(wide, (width - 1 - start) // sw + 1) if start < width else 0
                 for q in range(first, first + rows):
-                    y, start = q * sh + i - ph, j * z[9] - pw
-                    a = 0 if start >= 0 else (sw - 1 - start) // sw
-                    b = min(wide, (width - 1 - start) // sw + 1) if start < width else 0
+                    y = q * sh + i - ph
                     if y < 0 or y >= height or a >= b:
-                        a, b = wide, wide
+                        for k in range(to, to + wide):
+                            out[k] = 0
+                        to += wide
+                        continue
+                    for k in range(to, to + a):
+                        out[k] = 0
                     at = (c * height + y) * width + start
-                    for k in range(a):
-                        out[to + k] = 0
+                    k = a
+                    # What a vector has too much is written over by what comes next.
                     if sw == 1:
-                        for k in range(a, b):
-                            out[to + k] = x[at + k]
-                    else:
-                        for k in range(a, b):
-                            out[to + k] = x[at + k * sw]
-                    for k in range(b, wide):
-                        out[to + k] = 0
+                        while k < b and at + k + lanes <= x.size:
+                            s.move(x, at + k, out, to + k)
+                            k += lanes
+                    elif sw == 2:
+                        while k < b and at + 2 * (k + lanes) <= x.size:
+                            s.thin(x, at + 2 * k, out, to + k)
+                            k += lanes
+                    while k < b:
+                        out[to + k] = x[at + k * sw]
+                        k += 1
+                    for k in range(to + b, to + wide):
+                        out[k] = 0
                     to += wide
 
 
@@ -134,150 +148,143 @@ def results(
 def pack(
     w: Vector, lines: Ints, weights: Ints, groups: int, step: int, out: Vector, lo: int, hi: int
 ) -> None:  # fmt: skip
-    """A part is a vector of a group's channels: [group][vector][depth][lane], missing ones 0."""
-    lanes, depth, vectors = s.lanes(w), weights.size, -(-lines.size // s.lanes(w))
+    """A part is a few of a group's channels: [group][part][depth][channel]."""
+    pieces, depth = (lines.size + FEW - 1) // FEW, weights.size
     for part in range(lo, hi):
-        first, at = part % vectors * lanes, part // vectors * step
-        have = min(lanes, lines.size - first)
+        first, at = part % pieces * FEW, part // pieces * step
+        have = min(FEW, lines.size - first)
         for k in range(depth):
-            to = (part * depth + k) * lanes
             for c in range(have):
-                out[to + c] = w[at + lines[first + c] + weights[k]]
-            for c in range(have, lanes):
-                out[to + c] = 0
-
-
-@loop(kinds=BOTH)
-def results_by_lanes(
-    x: Vector, w: Vector, bias: Vector, near: Ints, far: Ints, phases: Table, places: Ints,
-    positions: Ints, lines: Ints, columns: Ints, steps: Ints, cut: Ints, units: int, block: int,
-    scratch: Vector, slots: Ints, out: Vector, lo: int, hi: int,
-) -> None:  # fmt: skip
-    """Like `results`, with channels as the lanes: a part is a block of units of all groups."""
-    groups, strips, tall, high, extra = cut[0], cut[1], cut[2], cut[3], cut[4]
-    inputs, outputs, pitch, lanes = cut[5], cut[6], steps[1], s.lanes(x)
-    width, vectors = near[8] - cut[9], -(-cut[6] // s.lanes(x))
-    wide = lines[1]  # elements of a position's sums
-    slot = s.take(slots)
-    at = slot * (scratch.size // slots.size)
-    sums = at + block * cut[7]
-    turned = sums + block * tall * width * wide
-    for part in range(lo, hi):
-        begin, end = part * block, min(part * block + block, units)
-        for group in range(groups):
-            count = 0
-            for u in range(begin, end):
-                first = u % strips * tall
-                fill(x, (u // strips * groups + group) * inputs, inputs, near, first, tall + extra,
-                     scratch, at + (u - begin) * cut[7])  # fmt: skip
-                count += min(tall, high - first) * width
-            for p in range(phases.shape[0]):
-                phase = phases[p]
-                if phase[3] > 0:
-                    s.multiply((count, vectors, phase[3]),
-                               (scratch, at, positions, places[phase[2] :]),
-                               (w, (group * vectors * places.size + phase[2]) * lanes,
-                                places.size * lanes, columns),
-                               (scratch, sums, wide), False)  # fmt: skip
-                else:
-                    for k in range(sums, sums + count * wide):
-                        scratch[k] = 0
-                source = sums
-                for u in range(begin, end):
-                    first = u % strips * tall
-                    rows = min(tall, high - first)
-                    for q in range(0, rows * width, lanes):
-                        for c in range(0, wide, lanes):
-                            s.transpose(scratch, source + q * wide + c, lines, scratch,
-                                        turned + c * pitch + q, steps)  # fmt: skip
-                    place(scratch, turned, pitch, width, first, rows, outputs, bias,
-                          group * outputs, (phase[0], phase[1]), far, out,
-                          (u // strips * groups + group) * outputs)  # fmt: skip
-                    source += rows * width * wide
-    s.give(slots, slot)
+                out[(part * depth + k) * FEW + c] = w[at + lines[first + c] + weights[k]]
 
 
 @inline()
-def turn(
-    g: Vector, start: int, plane: int, count: int, channels: int, steps: Ints, lines: Ints,
-    out: Vector, to: int,
+def copy(
+    planes: Vector, at: int, window: Ints, sources: Ints, spots: Ints, to: int
 ) -> None:  # fmt: skip
-    """Pieces of planes as vectors over channels, one after the other; missing lanes are 0."""
-    lanes, wide = s.lanes(g), lines[1]
-    full, whole = count // s.lanes(g) * s.lanes(g), channels // s.lanes(g) * s.lanes(g)
-    for p in range(0, full, lanes):
-        for c in range(0, whole, lanes):
-            s.transpose(g, start + c * plane + p, steps, out, to + p * wide + c, lines)
-    for p in range(count):
-        for c in range(whole if p < full else 0, channels):
-            out[to + p * wide + c] = g[start + c * plane + p]
-        for c in range(channels, wide):
-            out[to + p * wide + c] = 0
+    """One vector of positions of each element of a window, from its pieces in the planes."""
+    lanes = s.lanes(planes)
+    if sources.size == 1:
+        at += sources[0]
+        for d in range(window.size):
+            s.move(planes, at + window[d], planes, to + d * lanes)
+        return
+    for d in range(window.size):
+        source = at + window[d]
+        for i in range(sources.size):
+            s.move(planes, source + sources[i], planes, to + spots[i])
+        to += lanes
 
 
 @loop(kinds=BOTH)
-def weight_sums(
-    x: Vector, grad: Vector, near: Ints, steps: Ints, lines: Ints, places: Ints, pixels: Ints,
-    cut: Ints, each: int, block: int, scratch: Vector, slots: Ints, out: Vector, lo: int, hi: int,
+def results_of_columns(
+    x: Vector, w: Vector, bias: Vector, near: Ints, far: Ints, phases: Table, weights: Ints,
+    places: Ints, lines: Ints, cut: Ints, sources: Ints, spots: Ints, starts: Ints, steps: Ints,
+    scratch: Vector, slots: Ints, out: Vector, lo: int, hi: int,
 ) -> None:  # fmt: skip
-    """A part adds up `each` units, (image, strip), in sums of its own [group][window][output]."""
+    """Like `results`, for many channels: the windows of a block of units are copied to columns.
+
+    A part is some of a group's channels at a block's positions. Columns are made for some of
+    the depth at a time, [vector of positions][depth][lane]; row by row, a vector at a time, and
+    what a row's last vector has too much the next one covers.
+    """
+    groups, strips, tall, high, extra = cut[0], cut[1], cut[2], cut[3], cut[4]
+    inputs, outputs, width, lanes = cut[5], cut[6], near[8] - cut[9], s.lanes(x)
+    units, block, pieces, piece, chunk, pitch = cut[10], cut[11], cut[12], cut[13], cut[14], cut[15]
+    slot = s.take(slots)
+    at = slot * (scratch.size // slots.size)
+    columns = at + block * cut[7]
+    sums = columns + chunk * pitch + lanes
+    for part in range(lo, hi):
+        index, channel = part // pieces, part % pieces * piece
+        group, begin = index % groups, index // groups * block
+        rows, end = min(piece, outputs - channel), min(begin + block, units)
+        count = 0
+        for u in range(begin, end):
+            first = u % strips * tall
+            fill(x, (u // strips * groups + group) * inputs, inputs, near, first, tall + extra,
+                 scratch, at + (u - begin) * cut[7])  # fmt: skip
+            count += min(tall, high - first) * width
+        vectors, unit = (count + lanes - 1) // lanes, begin // strips * groups + group
+        shift, first = group * outputs + channel, begin % strips * tall
+        # One unit's whole vectors go where the result has them.
+        plain = cut[16] == 1 and end == begin + 1 and count % lanes == 0
+        into, to = (out, ((unit * outputs + channel) * high + first) * width)
+        step = high * width
+        if not plain:
+            into, to, step = scratch, sums, pitch
+        for p in range(phases.shape[0]):
+            phase = phases[p]
+            for k in range(0, phase[3], chunk):
+                deep = min(chunk, phase[3] - k)
+                window = places[phase[2] + k : phase[2] + k + deep]
+                for v in range(vectors):
+                    copy(scratch, at, window, sources[starts[v] : starts[v + 1]],
+                         spots[starts[v] :], columns + v * chunk * lanes)  # fmt: skip
+                s.multiply((rows, vectors, deep),
+                           (w, group * cut[8], lines[channel:], weights[phase[2] + k :]),
+                           (scratch, columns, chunk * lanes, steps), (into, to, step),
+                           k > 0)  # fmt: skip
+            if phase[3] == 0:
+                for k in range(sums, sums + rows * pitch):
+                    scratch[k] = 0
+            if plain and bias.size:
+                for c in range(rows):
+                    for k in range(to + c * step, to + c * step + count):
+                        out[k] += bias[shift + c]
+            source = sums
+            for u in range(begin, begin if plain else end):
+                first = u % strips * tall
+                n = min(tall, high - first)
+                place(scratch, source, pitch, width, first, n, rows, bias, shift,
+                      (phase[0], phase[1]), far, out,
+                      (u // strips * groups + group) * outputs + channel)  # fmt: skip
+                source += n * width
+    s.give(slots, slot)
+
+
+@loop(kinds=BOTH)
+def weight_rows(
+    x: Vector, grad: Vector, near: Ints, places: Ints, cut: Ints, rows: Ints, pixels: Ints,
+    steps: Ints, scratch: Vector, slots: Ints, out: Vector, lo: int, hi: int,
+) -> None:  # fmt: skip
+    """A part adds up a chunk of units for some elements of a group's windows, which are the lanes.
+
+    out: [chunk][group][output][window], windows filled up to whole vectors.
+    """
     groups, strips, tall, high, extra = cut[0], cut[1], cut[2], cut[3], cut[4]
     inputs, outputs, units, width = cut[5], cut[6], cut[8], cut[9]
-    lanes, windows = s.lanes(x), places.size
+    block, chunk, pieces, piece, taps = cut[10], cut[11], cut[12], cut[13], cut[14]
+    lanes, plane = s.lanes(x), cut[15]
     slot = s.take(slots)
     at = slot * (scratch.size // slots.size)
-    turned = at + block * cut[7]
+    columns = at + block * cut[7]
     for part in range(lo, hi):
-        end = min(part * each + each, units)
-        for u in range(part * each, end, block):
-            for group in range(groups):
-                count = 0
-                for v in range(u, min(u + block, end)):
-                    index, first = v // strips * groups + group, v % strips * tall
-                    more = min(tall, high - first) * width
-                    fill(x, index * inputs, inputs, near, first, tall + extra, scratch,
-                         at + (v - u) * cut[7])  # fmt: skip
-                    turn(grad, (index * outputs * high + first) * width, high * width, more,
-                         outputs, steps, lines, scratch, turned + count * lines[1])  # fmt: skip
-                    count += more
-                s.multiply((windows, lines[1] // lanes, count), (scratch, at, places, pixels),
-                           (scratch, turned, lanes, lines),
-                           (out, (part * groups + group) * windows * lines[1], lines[1]),
-                           u > part * each)  # fmt: skip
+        index, window = part // pieces, part % pieces * piece
+        group, begin = index % groups, index // groups * chunk
+        wide = min(piece, places.size - window)
+        channel, end = window // taps, min(begin + chunk, units)
+        channels = min((window + wide - 1) // taps + 1, inputs) - channel
+        for start in range(begin, end, block):
+            to = columns
+            for u in range(start, min(start + block, end)):
+                first, unit = u % strips * tall, at + (u - start) * cut[7]
+                fill(x, (u // strips * groups + group) * inputs + channel, channels, near, first,
+                     tall + extra, scratch, unit)  # fmt: skip
+                for q in range(min(tall, high - first)):
+                    for j in range(0, width, lanes):
+                        source = unit + q * near[8] + j - channel * plane
+                        for k in range(0, wide, lanes):
+                            s.transpose(scratch, source, places[window + k :], scratch,
+                                        to + j * piece + k, steps)  # fmt: skip
+                    to += width * piece
+            image, first = start // strips, start % strips * tall
+            s.multiply((outputs, wide // lanes, (to - columns) // piece),
+                       (grad, ((image * groups + group) * outputs * high + first) * width, rows,
+                        pixels), (scratch, columns, lanes, steps),
+                       (out, index * outputs * places.size + window, places.size),
+                       start > begin)  # fmt: skip
     s.give(slots, slot)
-
-
-@loop(kinds=BOTH)
-def weight_dots(
-    x: Vector, grad: Vector, near: Ints, places: Ints, cut: Ints, scratch: Vector, slots: Ints,
-    out: Vector, lo: int, hi: int,
-) -> None:  # fmt: skip
-    """A part is one output of few inputs: an element of its weight is a dot product."""
-    groups, strips, tall, high, extra = cut[0], cut[1], cut[2], cut[3], cut[4]
-    inputs, outputs, units, windows, width = cut[5], cut[6], cut[7], places.size, near[8]
-    slot = s.take(slots)
-    at = slot * (scratch.size // slots.size)
-    for c in range(lo, hi):
-        sums = out[c * windows : (c + 1) * windows]
-        for k in range(windows):
-            sums[k] = 0
-        for u in range(units):
-            image, first = u // strips, u % strips * tall
-            plane, count = (image * groups + c // outputs) * inputs, min(tall, high - first) * width
-            fill(x, plane, inputs, near, first, tall + extra, scratch, at)
-            start = ((image * groups * outputs + c) * high + first) * width
-            for k in range(windows):
-                shifted = at + places[k]
-                sums[k] += dot(grad[start : start + count], scratch[shifted : shifted + count])
-    s.give(slots, slot)
-
-
-@inline("contract", "reassoc")
-def dot(x: Vector, y: Vector) -> Any:
-    total = x.dtype.type(0)
-    for k in range(x.size):
-        total += x[k] * y[k]
-    return total
 
 
 @loop(kinds=BOTH)
@@ -339,13 +346,13 @@ def _up(n: int, step: int) -> int:
 
 
 def _rows(
-    p: Shape, near: Sizes, positions: Sizes, channels: Sizes, lanes: int
+    p: Shape, near: Sizes, positions: Sizes, reach: Sizes, channels: Sizes, lanes: int, most: int
 ) -> tuple[Array, list[int], int]:
-    """How rows of positions are cut: (near, cut, parts)."""
-    reach = _reach(p)
+    """How rows of positions are cut, in strips of `most` if need be: (near, cut, parts)."""
     wide = positions[1] + reach[1]
     line = channels[0] * near[6] * near[7] * wide
-    strips = -(-positions[0] // max(1, ROOM // line - reach[0]))
+    tall = max(1, min(ROOM // line - reach[0], most // positions[1]))
+    strips = -(-positions[0] // tall)
     tall = -(-positions[0] // strips)
     strips = -(-positions[0] // tall)
     # The last vector of a row reaches beyond the planes by less than this.
@@ -359,12 +366,12 @@ def _reach(p: Shape) -> Sizes:
 
 
 @lru_cache(SHAPES)
-def forward_cut(p: Shape, lanes: int) -> Cut:
+def forward_cut(p: Shape, lanes: int, most: int) -> Cut:
     """The tables of the convolution."""
     spans = [(k - 1) * d + 1 for k, d in zip(p.kernel, p.dilation, strict=True)]
     residues = map(min, p.stride, spans)
     given = (*p.size, *p.stride, *p.padding, *residues)
-    near, cut, parts = _rows(p, given, p.out, (p.inputs, p.outputs), lanes)
+    near, cut, parts = _rows(p, given, p.out, _reach(p), (p.inputs, p.outputs), lanes, most)
     depth, tall, wide = p.inputs * prod(p.kernel), cut[2] + cut[4], int(near[8])
     (sh, sw), plane = p.stride, tall * wide
     i, j = (np.arange(k, dtype=I64) * d for k, d in zip(p.kernel, p.dilation, strict=True))
@@ -379,13 +386,18 @@ def forward_cut(p: Shape, lanes: int) -> Cut:
 
 
 @lru_cache(SHAPES)
-def backward_cut(p: Shape, lanes: int) -> Cut:
+def backward_cut(p: Shape, lanes: int, most: int) -> Cut:
     """The tables of the gradient of the input: results are apart by the stride."""
     reach, taps = _reach(p), prod(p.kernel)
-    each = zip(p.padding, p.size, p.stride, strict=True)
-    positions = tuple([(pad + n - 1) // s + 1 for pad, n, s in each])
+    positions = tuple([-(-n // s) for n, s in zip(p.size, p.stride, strict=True)])
     given = (*p.out, 1, 1, *reach, 1, 1)
-    near, cut, parts = _rows(p, given, positions, (p.outputs, p.inputs), lanes)
+    # The first positions of the residues, that lie in the result, and how far beyond they reach.
+    starts = [
+        [-(-max(0, pad - a) // s) for a in range(s)]
+        for pad, s in zip(p.padding, p.stride, strict=True)
+    ]
+    beyond = tuple([r + max(q) for r, q in zip(reach, starts, strict=True)])
+    near, cut, parts = _rows(p, given, positions, beyond, (p.outputs, p.inputs), lanes, most)
     wide = int(near[8])
     i, j = (np.arange(k, dtype=I64) * d for k, d in zip(p.kernel, p.dilation, strict=True))
     back = ((reach[0] - i // p.stride[0]) * wide)[:, None] + reach[1] - j // p.stride[1]
@@ -394,13 +406,15 @@ def backward_cut(p: Shape, lanes: int) -> Cut:
     for a, b in product(*map(range, p.stride)):
         chosen = np.flatnonzero((i % p.stride[0] == a)[:, None] & (j % p.stride[1] == b))
         weights.append((o * p.inputs * taps + chosen).reshape(-1))
-        places.append((o * (cut[2] + cut[4]) * wide + back.reshape(-1)[chosen]).reshape(-1))
-        phases.append([a, b, begin, weights[-1].size])
+        top, left = starts[0][a], starts[1][b]
+        shifted = back.reshape(-1)[chosen] + top * wide + left
+        places.append((o * (cut[2] + cut[4]) * wide + shifted).reshape(-1))
+        phases.append([a + top * p.stride[0], b + left * p.stride[1], begin, weights[-1].size])
         begin += weights[-1].size
     return Cut(
         near, np.array([*p.size, *p.stride, *p.padding], I64), np.array(phases, I64),
         np.concatenate(weights), np.concatenate(places), table(p.inputs, taps),
-        np.array([*cut, p.outputs * p.inputs * taps, reach[1]], I64), parts,
+        np.array([*cut, p.outputs * p.inputs * taps, beyond[1]], I64), parts,
         cut[7] + p.inputs * _up(cut[2] * wide, lanes),
     )  # fmt: skip
 
@@ -431,106 +445,102 @@ def by_points(p: Shape, x: Array, w: Array, bias: Array | None, back: bool, out:
     return out
 
 
-def run(c: Cut, x: Array, w: Array, bias: Array | None, out: Array) -> Array:
-    """Fill `out` from x and w, all C-contiguous and of one type."""
-    free = slots()
+def run(p: Shape, x: Array, w: Array, bias: Array | None, back: bool, out: Array) -> Array:
+    """Fill `out`, all C-contiguous and of one type; `back`: with the gradient of the input."""
+    free, lanes, double = slots(), 64 // x.itemsize, x.dtype is not F32
     shift = np.empty(0, x.dtype) if bias is None else bias
-    if c.lines.size >= 64 // x.itemsize and c.near[8] <= WIDTH:
-        return _by_lanes(c, x, w, shift, out)
-    results[x.dtype is not F32](
-        c.parts, 1, x.reshape(-1), w.reshape(-1), shift, c.near, c.far, c.phases, c.weights,
-        c.places, c.lines, c.cut, aligned(c.room * free.size, x.dtype), free, out.reshape(-1),
+    if (p.inputs if back else p.outputs) < FEW:
+        c = (backward_cut if back else forward_cut)(p, lanes, ROOM)
+        results[double](
+            c.parts, 1, x.reshape(-1), w.reshape(-1), shift, *c[:7],
+            aligned(c.room * free.size, x.dtype), free, out.reshape(-1),
+        )  # fmt: skip
+        return out
+    parts, room, tables = columns_plan(p, lanes, back)
+    if back and p.batch * prod(p.out) >= PIXELS:  # a channel's weights lie far apart
+        depth, lines, step = tables[3].size, tables[5], int(tables[6][8])
+        pieces = -(-lines.size // FEW)
+        packed = empty((p.groups * pieces * depth * FEW,), x.dtype)
+        pack[double](p.groups * pieces, 1, w.reshape(-1), lines, tables[3], p.groups, step, packed)
+        w, tables = packed, _packed(p, lanes)
+    results_of_columns[double](
+        parts, 1, x.reshape(-1), w.reshape(-1), shift, *tables,
+        aligned(room * free.size, x.dtype), free, out.reshape(-1),
     )  # fmt: skip
     return out
 
 
-def _block(c: Cut, units: int, positions: int) -> int:
+def _block(c: Cut, width: int) -> int:
     """How many units' positions make up a product: of one image where it is cut into strips."""
-    return 1 if c.cut[1] > 1 else max(1, min(units, -(-PIXELS // positions)))
-
-
-def _positions(c: Cut, block: int, width: int) -> Array:
-    """Offsets of the windows of a block's units in their planes."""
-    q, x = np.arange(c.cut[2], dtype=I64) * c.near[8], np.arange(width, dtype=I64)
-    units = np.arange(block, dtype=I64) * c.cut[7]
-    return (units[:, None, None] + q[:, None] + x).reshape(-1)
-
-
-def _by_lanes(c: Cut, x: Array, w: Array, shift: Array, out: Array) -> Array:
-    free, lanes, groups = slots(), 64 // x.itemsize, int(c.cut[0])
-    width, tall, channels = int(c.near[8] - c.cut[9]), int(c.cut[2]), _up(c.lines.size, lanes)
-    units = c.parts // groups
-    block = _block(c, units, tall * width)
-    pitch, double = _up(tall * width, lanes), x.dtype is not F32
-    packed = aligned(groups * channels * c.weights.size, x.dtype)
-    pack[double](groups * channels // lanes, 1, w.reshape(-1), c.lines, c.weights, groups,
-                 int(c.cut[8]), packed)  # fmt: skip
-    room = block * (int(c.cut[7]) + tall * width * channels) + channels * (pitch + lanes)
-    results_by_lanes[double](
-        -(-units // block), 1, x.reshape(-1), packed, shift, c.near, c.far, c.phases, c.places,
-        _positions(c, block, width), table(lanes, channels), table(c.places.size, lanes),
-        table(lanes, pitch), c.cut, units, block, aligned(_up(room, lanes) * free.size, x.dtype),
-        free, out.reshape(-1),
-    )  # fmt: skip
-    return out
+    units, positions = c.parts // int(c.cut[0]), int(c.cut[2]) * width
+    return 1 if c.cut[1] > 1 else max(1, min(-(-units // 2), PIXELS // positions))
 
 
 @lru_cache(SHAPES)
-def weight_cut(p: Shape, lanes: int) -> tuple[Array, Array, Array, int, int, int, int]:
-    """Pixels, lines, cut, units of a part and of a block, parts, room of `weight_sums`."""
-    c = forward_cut(p, lanes)
-    padded, pixel = _up(p.outputs, lanes), np.arange(c.cut[2] * p.out[1], dtype=I64)
-    units = c.parts // p.groups
-    most = max(2, min(PARTS, WEIGHTS // (p.groups * c.places.size * padded)))
-    each = -(-units // most)
-    block = _block(c, each, pixel.size)
-    pixels = _positions(c, block, p.out[1])
-    cut = np.array([*c.cut[:8], units, p.out[1]], I64)
-    lines = table(max(pixels.size, lanes), padded)
-    room = block * (int(cut[7]) + pixel.size * padded)
-    return pixels, lines, cut, each, block, -(-units // each), room
+def columns_plan(p: Shape, lanes: int, back: bool) -> tuple[int, int, tuple[Array, ...]]:
+    """Parts, room and tables of `results_of_columns`."""
+    c = (backward_cut if back else forward_cut)(p, lanes, PIXELS)
+    tall, width, rows = int(c.cut[2]), int(c.near[8] - c.cut[9]), c.lines.size
+    units, block = c.parts // p.groups, _block(c, width)
+    unit, q, x = np.ogrid[:block, :tall, :width]
+    places = (unit * int(c.cut[7]) + q * int(c.near[8]) + x).reshape(-1)
+    position, pitch = np.arange(places.size, dtype=I64), _up(places.size, lanes)
+    first = (position % width == 0) | (position % lanes == 0)  # of what is moved at once
+    spots = position[first]
+    starts = np.searchsorted(spots, np.arange(0, pitch + 1, lanes)).astype(I64)
+    parts, chunk = -(-units // block) * p.groups, min(DEEP, int(c.phases[:, 3].max()))
+    piece = _up(-(-rows // max(1, PARTS // parts)), FEW)
+    pieces = -(-rows // piece)
+    cut = np.array([*c.cut, units, block, pieces, piece, chunk, pitch, not back], I64)
+    room = block * int(c.cut[7]) + chunk * pitch + lanes + piece * pitch
+    return parts * pieces, _up(room, lanes), (
+        *c[:6], cut, places[first].astype(I64), spots % lanes, starts, table(chunk, lanes),
+    )  # fmt: skip
 
 
 @lru_cache(SHAPES)
-def _dots_cut(p: Shape) -> tuple[Array, Array, Array, int]:
-    """Planes with a copy for each column of the window, so that all windows of a row are one run.
-
-    (near, places, cut, room) of `weight_dots`.
-    """
-    (kh, kw), (sh, sw), (dh, dw), (high, width) = p.kernel, p.stride, p.dilation, p.out
-    extra, residues = (kh - 1) * dh // sh, min(sh, (kh - 1) * dh + 1)
-    tall = max(1, min(high, ROOM // (p.inputs * residues * kw * width) - extra))
-    line = (tall + extra) * width
-    near = np.array([*p.size, sh, sw, *p.padding, residues, kw, width, dw], I64)
-    c, i, j = np.ogrid[: p.inputs, :kh, :kw]
-    places = ((c * residues + i * dh % sh) * kw + j) * line + i * dh // sh * width
-    strips = -(-high // tall)
-    cut = [p.groups, strips, tall, high, extra, p.inputs, p.outputs, p.batch * strips]
-    return near, places.reshape(-1), np.array(cut, I64), p.inputs * residues * kw * line
+def _packed(p: Shape, lanes: int) -> tuple[Array, ...]:
+    """The tables of the gradient of the input, of packed weights."""
+    near, far, phases, weights, places, lines, cut, *rest = columns_plan(p, lanes, True)[2]
+    piece, channel = np.divmod(np.arange(lines.size, dtype=I64), FEW)
+    cut = cut.copy()
+    cut[8] = -(-lines.size // FEW) * FEW * weights.size
+    lines = piece * (FEW * weights.size) + channel
+    return near, far, phases, table(weights.size, FEW), places, lines, cut, *rest
 
 
-def _by_dots(p: Shape, grad: Array, x: Array) -> Array:
-    (near, places, cut, room), free = _dots_cut(p), slots()
-    out = empty((p.groups * p.outputs, p.inputs, *p.kernel), x.dtype)
-    weight_dots[x.dtype is not F32](
-        p.groups * p.outputs, 1, x.reshape(-1), grad.reshape(-1), near, places, cut,
-        aligned(_up(room, 64 // x.itemsize) * free.size, x.dtype), free, out.reshape(-1),
+@lru_cache(SHAPES)
+def weight_plan(p: Shape, lanes: int) -> tuple[int, int, int, tuple[Array, ...]]:
+    """Parts, chunks, room and tables of `weight_rows`."""
+    c = forward_cut(p, lanes, PIXELS)
+    windows, taps, (high, width) = c.places.size, prod(p.kernel), p.out
+    places = np.pad(c.places, (0, -windows % lanes), "edge")
+    units, block = c.parts // p.groups, _block(c, width)
+    pairs = -(-places.size // (2 * lanes))
+    piece = 2 * lanes * max(min(2, pairs), -(-pairs // (2 * CHUNKS)))
+    pieces = -(-places.size // piece)
+    blocks = -(-units // block)
+    chunk = -(-blocks // max(1, min(blocks, CHUNKS // (pieces * p.groups)))) * block
+    chunks = -(-units // chunk)
+    image, pixel = np.ogrid[:block, : int(c.cut[2]) * width]
+    pixels = (image * (p.groups * p.outputs * high * width) + pixel).reshape(-1).astype(I64)
+    plane = int(c.near[6] * c.near[7] * c.near[8]) * int(c.cut[2] + c.cut[4])
+    cut = np.array([*c.cut[:8], units, width, block, chunk, pieces, piece, taps, plane], I64)
+    room = block * int(c.cut[7]) + (pixels.size + lanes) * piece
+    return chunks * p.groups * pieces, chunks, room, (
+        c.near, places, cut, table(p.outputs, high * width), pixels,
+        table(max(pixels.size, lanes), piece),
     )  # fmt: skip
-    return out
 
 
 def weight_gradient(p: Shape, grad: Array, x: Array) -> Array:
     """The gradient of a weight, (outputs, inputs of a group, *kernel)."""
-    free, lanes = slots(), 64 // x.itemsize
-    if p.outputs < lanes and p.inputs * prod(p.kernel) <= FEW:
-        return _by_dots(p, grad, x)
-    c, (pixels, lines, cut, each, block, parts, room) = forward_cut(p, lanes), weight_cut(p, lanes)
-    sums = aligned(parts * p.groups * c.places.size * int(lines[1]), x.dtype)
-    weight_sums[x.dtype is not F32](
-        parts, 1, x.reshape(-1), grad.reshape(-1), c.near, table(lanes, prod(p.out)), lines,
-        c.places, pixels, cut, each, block, aligned(room * free.size, x.dtype), free, sums,
+    free, lanes, windows = slots(), 64 // x.itemsize, p.inputs * prod(p.kernel)
+    parts, chunks, room, tables = weight_plan(p, lanes)
+    sums = empty((chunks, p.groups * p.outputs, tables[1].size), x.dtype)
+    weight_rows[x.dtype is not F32](
+        parts, 1, x.reshape(-1), grad.reshape(-1), *tables, aligned(room * free.size, x.dtype),
+        free, sums.reshape(-1),
     )  # fmt: skip
-    sums = sums.reshape(parts, p.groups, c.places.size, -1)
-    total = sums[0] if parts == 1 else sums.sum(0)
-    weight = total[:, :, : p.outputs].swapaxes(1, 2)
-    return np.ascontiguousarray(weight).reshape(p.groups * p.outputs, p.inputs, *p.kernel)
+    total = sums[0] if chunks == 1 else sums.sum(0)
+    return np.ascontiguousarray(total[:, :windows])
