@@ -67,7 +67,10 @@ def cross_entropy_grad_rows(
             continue
         spread = factor * (own + even * all_weights)
         for j in range(classes):
-            into[j] = spread * m.exp(row[j] - log_sums[r])
+            into[j] = m.exp(row[j] - log_sums[r])
+        spread /= np.float32(m.total(into))  # what rounding the logarithm left: 1, nearly
+        for j in range(classes):
+            into[j] *= spread
         if smoothing > 0:
             for j in range(classes):
                 into[j] -= factor * even * weight[j]
