@@ -95,6 +95,8 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Any:
         return NotImplemented
     if bias is not None and not (bias.dtype is kind and bias.shape == (width,)):
         return NotImplemented
+    if bias is not None:
+        bias = np.ascontiguousarray(bias)
     height, batch = (a.shape[-2], prod(front)) if front else (prod(a.shape[:-1]), 1)
     if not batch * height * width * depth:
         return NotImplemented
@@ -118,7 +120,7 @@ def _by_blas(a: Array, b: Array, bias: Array | None, sizes: tuple[int, int, int,
     down, across = -(-height // rows), -(-width // cols)
     step = 0 if b.ndim == 2 else width if tb else depth
     plan = np.array([ta, tb, down, across, height, width, depth, rows, cols, step])
-    shift = np.empty(0, a.dtype) if bias is None else np.ascontiguousarray(bias)
+    shift = np.empty(0, a.dtype) if bias is None else bias
     chunk = max(1, SMALL // (rows * cols * depth))
     library.run(
         products, batch * down * across, chunk, library.gemm[F64], left, right, shift, out, plan
