@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import pyrite
-
 pytest.importorskip("numba", reason="the kernels are compiled by numba")
 
-from _kernel_cases import CASES, EVERY, EXACT, RNG, STATES, UNARY, UPDATES, WRITES, normal
+from _kernel_cases import CASES, EVERY, EXACT, STATES, UNARY, UPDATES, WRITES, normal
 
 from pyrite._ops.table import TABLE
 from pyrite.backends.numpy import _threads
