@@ -170,3 +170,22 @@ def test_results_and_gradients(name: str) -> None:
         assert ours <= max(2 * theirs, 1e-7), (ours, theirs)
         ours, theirs = (float(d.max()) for d in apart)
         assert ours <= max(4 * theirs, 2e-7), (ours, theirs)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("spread", [1.0, 6.0], ids=["even", "peaked"])
+def test_attention(causal: bool, spread: float) -> None:
+    operands = [RNG.normal(0, spread, (2, 3, 77, 24)) for _ in range(3)]
+    slope = RNG.normal(0, 1, operands[0].shape)
+
+    def run(L: Any, kind: str) -> list[Any]:
+        made = [L.tensor(x.astype("float32")).to(getattr(L, kind)) for x in (*operands, slope)]
+        q, k, v = (x.requires_grad_() for x in made[:3])
+        out = L.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        out.backward(made[3])
+        return [x.detach().numpy().astype("float64") for x in (out, q.grad, k.grad, v.grad)]
+
+    exact, ours, theirs = run(torch, "float64"), run(pyrite, "float32"), run(torch, "float32")
+    for a, b, c in zip(exact, ours, theirs, strict=True):
+        unit = np.abs(a).max()
+        assert np.abs(b - a).max() / unit <= max(2 * np.abs(c - a).max() / unit, 2e-7)

@@ -23,6 +23,8 @@ LOG2_E = f32(math.log2(math.e))
 LN2_HIGH = f32(0.693359375)
 LN2_LOW = f32(math.log(2) - 0.693359375)
 EXP_LOW, EXP_HIGH = f32(-104), f32(89)
+# Added to a small number, it leaves the rounded one in the low bits.
+ROUNDER, ROUNDER_BITS = f32(1.5 * 2**23), np.int32(0x4B400000)
 SQRT_HALF = f32(math.sqrt(0.5))
 SQRT_2_OVER_PI = f32(math.sqrt(2 / math.pi))
 DENSITY = f32(1 / math.sqrt(2 * math.pi))
@@ -128,6 +130,18 @@ def exp(x: Any) -> Any:
     h = np.int32(n >> 1)
     y = ((p * (r * r) + r + ONE) * power_of_two(h)) * power_of_two(np.int32(n - h))
     return y if x == x else x
+
+
+@inline("contract")
+def exp_below(x: Any) -> Any:
+    """e**x for x <= 0; 0 where that is no normal number."""
+    c = f32(-88) if x < f32(-88) else x
+    shifted = c * LOG2_E + ROUNDER
+    k = shifted - ROUNDER
+    r = (c - k * LN2_HIGH) - k * LN2_LOW
+    p = ((((E5 * r + E4) * r + E3) * r + E2) * r + E1) * r + E0
+    n = np.int32(np.float32(shifted).view(np.int32) - ROUNDER_BITS)
+    return (p * (r * r) + r + ONE) * power_of_two(n)
 
 
 @inline("contract")

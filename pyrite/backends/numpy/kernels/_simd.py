@@ -65,6 +65,11 @@ def thin(x: Any, at: int, out: Any, to: int) -> None:
     out[to : to + lanes(x)] = x[at : at + 2 * lanes(x) : 2]
 
 
+def peak(x: Any, at: int, vectors: int) -> Any:
+    """The largest element of some vectors that is a number, or a NaN where one is among them."""
+    return x[at : at + vectors * lanes(x)].max()
+
+
 def transpose(x: Any, at: int, rows: Any, out: Any, to: int, columns: Any) -> None:
     """Rows of one vector each at x[at + rows[i]], as columns of rows at out[to + columns[j]]."""
     each = np.arange(lanes(x))

@@ -262,6 +262,33 @@ overload(_simd.thin)(lambda x, at, out, to: lambda x, at, out, to: _thin(x, at, 
 
 
 @intrinsic
+def _peak(typing: Any, x: Any, at: Any, vectors: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, at, vectors = _data(context, builder, signature.args, args)
+        kind = _vector(x.type.pointee)
+        best = cgutils.alloca_once_value(builder, _load(builder, _at(builder, x, at)))
+        with cgutils.for_range(builder, vectors) as loop:
+            value, old = (
+                _load(builder, _at(builder, x, at, builder.mul(loop.index, I64(kind.count)))),
+                builder.load(best),
+            )
+            builder.store(builder.select(builder.fcmp_ordered(">", value, old), value, old), best)
+        found, width = builder.load(best), kind.count
+        while width > 1:
+            width //= 2
+            other = _shuffle(
+                builder, found, found, [(i + width) % kind.count for i in range(kind.count)]
+            )
+            found = builder.select(builder.fcmp_ordered(">", other, found), other, found)
+        return builder.extract_element(found, I32(0))
+
+    return x.dtype(x, types.int64, types.int64), generate
+
+
+overload(_simd.peak)(lambda x, at, vectors: lambda x, at, vectors: _peak(x, at, vectors))
+
+
+@intrinsic
 def _transpose(
     typing: Any, x: Any, at: Any, rows: Any, out: Any, to: Any, columns: Any
 ) -> Any:  # fmt: skip

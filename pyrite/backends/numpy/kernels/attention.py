@@ -1,8 +1,9 @@
 """Attention and its gradients, float32: blocks of queries against blocks of keys.
 
-A block's weights lie in a buffer that stays in the cache; both products of a block are BLAS's.
-Forward keeps each row's largest score and sum so far, and scales what it has when they change.
-The operands may be heads side by side, as projections leave them: only rows must be contiguous.
+What a block's products read is packed first, so that they run on vectors (`_simd`) and each line
+is in the innermost caches: rows one after the other, or turned into panels of one vector. Forward
+keeps each row's largest score and sum so far, and scales what it has when they change. The
+operands may be heads side by side, as projections leave them: only rows must be contiguous.
 """
 
 from __future__ import annotations
@@ -14,180 +15,288 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from . import _math as m
+from . import _simd as s
 from ._jit import Ints, Matrix, Table, Vector, inline, loop
 from ._math import INF, ONE, ZERO
 from ._registry import F32, I64, Array, empty, kernel
-from .matmul import blas
 from .random import call, factors
 from .random import scale as kept_scale
+from .winograd import aligned, slots, table
 
-QUERIES, KEYS = 128, 256  # a block's weights: 128 KB
-SLOTS = 32  # parts that run at the same time, each with a buffer of its own
+LANES = 16
+QUERIES, KEYS = 32, 256  # of a block of weights, at most
+LINE = KEYS + LANES  # from one query's weights to the next: an odd number of cache lines
+PART = 256  # queries of a part of forward, at most
+FEW = 8  # parts that there should be
 MIN = 512
 NONE = np.empty((0, 0), F32)
 
 
 @inline()
-def place(places: Any, operand: int, n: int, heads: int, width: int) -> tuple[int, int]:
-    """Row and column in its matrix where head `n` of an operand begins."""
-    start = n // heads * places[operand, 0] + n % heads * places[operand, 1]
-    return start // width, start % width
+def start(places: Any, operand: int, n: int, heads: int, row: int) -> int:
+    """Where row `row` of head `n` of an operand begins."""
+    at = places[operand]
+    return n // heads * at[0] + n % heads * at[1] + row * at[2]
 
 
 @inline()
-def seen_keys(sizes: Any, i: int, k0: int, count: int) -> int:
+def seen_keys(causal: int, i: int, k0: int, count: int) -> int:
     """How many of `count` keys from `k0` on query `i` may attend to."""
-    return max(0, min(count, i + 1 - k0)) if sizes[4] else count
-
-
-@inline("contract")
-def scale_row(row: Any, seen: int, scale: Any, mask: Any, at: int, k0: int) -> None:
-    """Scores times scale, plus their row `at` of the mask if it is not -1."""
-    if at < 0:
-        for j in range(seen):
-            row[j] = row[j] * scale
-    else:
-        added = mask[at]
-        for j in range(seen):
-            row[j] = row[j] * scale + added[k0 + j]
+    return max(0, min(count, i + 1 - k0)) if causal else count
 
 
 @inline()
-def thin_block(
-    block: Any, rows: int, size: int, first: int, keys: int, draws: Any, kept: Any, buffer: Any
+def product(x: Vector, sizes: Any, a: Any, b: Any, out: Any, add: bool) -> None:
+    """`_simd.multiply` within one array, compiled once."""
+    m.outline()
+    s.multiply(sizes, (x, a[0], a[1], a[2]), (x, b[0], b[1], b[2]), (x, out[0], out[1]), add)
+
+
+@inline()
+def pack_rows(
+    x: Vector, at: int, step: int, rows: int, width: int, scale: Any, out: Vector, to: int,
+    pitch: int,
+) -> None:  # fmt: skip
+    """Rows times `scale`, `pitch` elements apart; what is behind them becomes 0."""
+    m.outline()
+    for r in range(rows):
+        source, into = x[at + r * step : at + r * step + width], out[to + r * pitch :]
+        for c in range(width):
+            into[c] = source[c] * scale
+        for c in range(width, pitch):
+            into[c] = ZERO
+
+
+@inline()
+def pack_columns(
+    x: Vector, at: int, step: int, rows: int, width: int, out: Vector, to: int, tables: Any
 ) -> None:
-    """Dropout of a block of weights, whose rows begin at word `first` and each `keys` later."""
+    """Rows as panels [vector of rows][column][lane]; missing lanes are 0."""
+    m.outline()
+    for r in range(0, rows, LANES):
+        spot, place, whole = at + r * step, to + r * width, 0
+        if r + LANES <= rows:
+            whole = width // LANES * LANES
+            for c in range(0, whole, LANES):
+                s.transpose(x, spot + c, tables[0], out, place + c * LANES, tables[1])
+        for c in range(whole, width):
+            for i in range(LANES):
+                out[place + c * LANES + i] = x[spot + i * step + c] if r + i < rows else ZERO
+
+
+@inline()
+def add_mask(row: Any, mask: Any, at: int, k0: int) -> None:
+    """Add row `at` of the mask to scores."""
+    added = mask[at]
+    for j in range(row.size):
+        row[j] += added[k0 + j]
+
+
+@inline()
+def thin(
+    x: Any, at: int, rows: int, size: int, first: int, keys: int, draws: Any, kept: Any, to: int
+) -> None:
+    """Dropout of rows of weights, which begin at word `first` and each `keys` later.
+
+    The factors of a row go to x[to], from a multiple of 4 words on.
+    """
+    m.outline()
     for i in range(rows):
-        row, skip = block[i], (first + i * keys) % 4
-        factors(buffer[: (skip + size + 3) // 4 * 4], first + i * keys - skip, draws, kept)
+        row, skip = x[at + i * LINE : at + i * LINE + size], (first + i * keys) % 4
+        each = x[to : to + (skip + size + 3) // 4 * 4]
+        factors(each, first + i * keys - skip, draws, kept)
         for j in range(size):
-            row[j] *= buffer[skip + j]
+            row[j] *= each[skip + j]
 
 
 @loop("contract", "reassoc")
 def attention_blocks(
-    gemm: int, q: Matrix, k: Matrix, v: Matrix, mask: Matrix, out: Matrix, lse: Vector,
-    places: Table, owners: Ints, sizes: Ints, scale: float, draws: Ints, kept: float,
-    scores: Matrix, sums: Matrix, buffers: Matrix,
-    lo: int, hi: int,
+    q: Vector, k: Vector, v: Vector, mask: Matrix, out: Vector, lse: Vector, places: Table,
+    owners: Ints, sizes: Ints, scale: float, draws: Ints, kept: float, k_rows: Ints, units: Ints,
+    lanes: Ints, lines: Ints, q_lines: Ints, v_lines: Ints, scratch: Vector, slots: Ints, lo: int,
+    hi: int,
 ) -> None:  # fmt: skip
-    heads, length, keys, width, _, step, wide, count, slots = sizes
-    blocks, factor = (length + QUERIES - 1) // QUERIES, np.float32(scale)
-    thinned = np.float32(kept)
-    for slot in range(lo, hi):
-        base = slot * QUERIES
-        for t in range(slot, count * blocks, slots):
-            n, i0 = t // blocks, t % blocks * QUERIES
-            rows = min(QUERIES, length - i0)
-            qr, qc = place(places, 0, n, heads, q.shape[1])
-            kr, kc = place(places, 1, n, heads, k.shape[1])
-            vr, vc = place(places, 2, n, heads, v.shape[1])
-            into, oc = place(places, 3, n, heads, out.shape[1])
-            into += i0
-            for r in range(base, base + rows):
-                sums[0, r], sums[1, r] = -INF, ZERO
-            end = seen_keys(sizes, i0 + rows - 1, 0, keys)
-            for k0 in range(0, end, KEYS):
-                size = min(KEYS, end - k0)
-                at = (q, qr + i0, qc)
-                m.gemm(gemm, (False, True, False), (rows, size, width), at, (k, kr + k0, kc),
-                       (scores, base, 0))  # fmt: skip
-                for i in range(rows):
-                    row, r = scores[base + i], base + i
-                    seen = seen_keys(sizes, i0 + i, k0, size)
-                    at_mask = owners[n] + (i0 + i) * step if step >= 0 else -1
-                    scale_row(row, seen, factor, mask, at_mask, k0)
-                    before = sums[0, r]
-                    top = m.fmax(before, m.largest(row[:seen])) if seen else before
-                    if top == -INF:
-                        seen = 0
-                    total = ZERO
-                    for j in range(seen):
-                        e = m.exp(row[j] - top)
+    """A part is some queries of a head."""
+    heads, length, keys, width, causal, step, wide, q_pitch, pitch, parts, per, tile = sizes
+    factor, thinned = np.float32(scale), np.float32(kept)
+    slot = s.take(slots)
+    queries = slot * (scratch.size // slots.size)
+    turned = queries + per * q_pitch
+    values = turned + KEYS * width
+    scores = values + KEYS * pitch
+    sums = scores + QUERIES * LINE
+    spare = sums + per * pitch
+    tops, totals = scratch[spare : spare + per], scratch[spare + per : spare + 2 * per]
+    spare += 2 * per
+    for part in range(lo, hi):
+        n, i0 = part // parts, part % parts * per
+        rows = min(per, length - i0)
+        pack_rows(q, start(places, 0, n, heads, i0), places[0, 2], rows, width, factor, scratch,
+                  queries, q_pitch)  # fmt: skip
+        for r in range(rows):
+            tops[r], totals[r] = -INF, ZERO
+        end = seen_keys(causal, i0 + rows - 1, 0, keys)
+        for k0 in range(0, end, KEYS):
+            size = min(KEYS, end - k0)
+            pack_columns(k, start(places, 1, n, heads, k0), places[1, 2], size, width, scratch,
+                         turned, (k_rows, lanes))  # fmt: skip
+            pack_rows(v, start(places, 2, n, heads, k0), places[2, 2], size, wide, ONE, scratch,
+                      values, pitch)  # fmt: skip
+            for first in range(0, rows, tile):
+                count = min(tile, rows - first)
+                here = seen_keys(causal, i0 + first + count - 1, k0, size)
+                if here == 0:
+                    continue
+                across = -(-here // LANES)
+                product(scratch, (count, across, width),
+                        (queries + first * q_pitch, q_lines, units),
+                        (turned, LANES * width, lanes), (scores, LINE), False)  # fmt: skip
+                for r in range(first, first + count):
+                    spot, i = scores + (r - first) * LINE, i0 + r
+                    row = scratch[spot : spot + across * LANES]
+                    for j in range(seen_keys(causal, i, k0, here), row.size):
+                        row[j] = -INF
+                    if step >= 0:
+                        add_mask(row[:here], mask, owners[n] + i * step, k0)
+                    before = tops[r]
+                    top = s.peak(scratch, spot, across)
+                    top = before if before > top else top
+                    level, total = ZERO if top == -INF else top, ZERO
+                    for j in range(row.size):
+                        e = m.exp_below(row[j] - level)
                         row[j] = e
                         total += e
-                    for j in range(seen, size):
-                        row[j] = ZERO
-                    if seen:
-                        shrink = m.exp(before - top)
-                        sums[0, r], sums[1, r] = top, sums[1, r] * shrink + total
-                        if k0 > 0 and shrink != ONE:
-                            target = out[into + i, oc : oc + wide]
-                            for j in range(target.size):
-                                target[j] *= shrink
+                    tops[r] = top
+                    if k0 == 0:
+                        totals[r] = total
+                    elif before != top:
+                        shrink = m.exp_below(before - level)
+                        totals[r] = totals[r] * shrink + total
+                        target = scratch[sums + r * pitch : sums + (r + 1) * pitch]
+                        for j in range(target.size):
+                            target[j] *= shrink
+                    else:
+                        totals[r] += total
                 if thinned >= ZERO:
-                    first = (n * length + i0) * keys + k0
-                    thin_block(scores[base:], rows, size, first, keys, draws, thinned,
-                               buffers[slot])  # fmt: skip
-                m.gemm(gemm, (False, False, k0 > 0), (rows, wide, size), (scores, base, 0),
-                       (v, vr + k0, vc), (out, into, oc))  # fmt: skip
-            for i in range(rows):
-                total, target = sums[1, base + i], out[into + i, oc : oc + wide]
-                some = total != ZERO
-                lse[n * length + i0 + i] = sums[0, base + i] + m.log(total) if some else INF
-                inverse = ONE / total if some else ONE
-                for j in range(target.size):
-                    target[j] *= inverse
+                    word = (n * length + i0 + first) * keys + k0
+                    thin(scratch, scores, count, here, word, keys, draws, thinned, spare)
+                product(scratch, (count, -(-wide // LANES), here), (scores, lines, units),
+                        (values, LANES, v_lines),
+                        (sums + first * pitch, pitch), k0 > 0)  # fmt: skip
+        logs = lse[n * length + i0 : n * length + i0 + rows]
+        for r in range(rows):
+            total = totals[r]
+            logs[r] = tops[r] + m.log(total) if total != ZERO else INF
+            totals[r] = ONE / total if total != ZERO else ONE
+        for r in range(rows):
+            at, inverse = start(places, 3, n, heads, i0 + r), totals[r]
+            source, target = scratch[sums + r * pitch :], out[at : at + wide]
+            for j in range(wide):
+                target[j] = source[j] * inverse
+    s.give(slots, slot)
+
+
+@inline()
+def put(
+    x: Vector, at: int, pitch: int, rows: int, scale: Any, out: Vector, to: int, step: int,
+    width: int, add: bool,
+) -> None:  # fmt: skip
+    """Rows times `scale` to where they belong, or added to what is there."""
+    m.outline()
+    for r in range(rows):
+        source, target = x[at + r * pitch :], out[to + r * step : to + r * step + width]
+        if add:
+            for j in range(width):
+                target[j] += source[j] * scale
+        else:
+            for j in range(width):
+                target[j] = source[j] * scale
 
 
 @loop("contract", "reassoc")
 def attention_grad_parts(
-    gemm: int, g: Matrix, q: Matrix, k: Matrix, v: Matrix, mask: Matrix, out: Matrix, lse: Vector,
-    dq: Matrix, dk: Matrix, dv: Matrix, places: Table, owners: Ints, sizes: Ints, scale: float,
-    draws: Ints, kept: float, scores: Matrix, slopes: Matrix, buffers: Matrix, lo: int, hi: int,
+    g: Vector, q: Vector, k: Vector, v: Vector, mask: Matrix, out: Vector, lse: Vector, dq: Vector,
+    dk: Vector, dv: Vector, places: Table, owners: Ints, sizes: Ints, scale: float, draws: Ints,
+    kept: float, k_rows: Ints, v_rows: Ints, units: Ints, lanes: Ints, lines: Ints, k_lines: Ints,
+    v_lines: Ints, scratch: Vector, slots: Ints, lo: int, hi: int,
 ) -> None:  # fmt: skip
-    heads, length, keys, width, _, step, wide, count, slots, parts = sizes
+    """A part is every `parts`-th block of queries of a head."""
+    heads, length, keys, width, causal, step, wide, pitch, v_pitch, parts, tile = sizes
     factor, thinned = np.float32(scale), np.float32(kept)
-    for slot in range(lo, hi):
-        base = slot * QUERIES
-        weights, tilts = (scores, base, 0), (slopes, base, 0)
-        for t in range(slot, count * parts, slots):
-            n, part = t // parts, t % parts
-            gr, gc = place(places, 0, n, heads, g.shape[1])
-            qr, qc = place(places, 1, n, heads, q.shape[1])
-            kr, kc = place(places, 2, n, heads, k.shape[1])
-            vr, vc = place(places, 3, n, heads, v.shape[1])
-            fr, fc = place(places, 4, n, heads, out.shape[1])
-            dqr, dqc = place(places, 5, n, heads, dq.shape[1])
-            dkr, dkc = place(places, 6, n, heads, dk.shape[1])
-            dvr, dvc = place(places, 7, n, heads, dv.shape[1])
-            dkr, dvr = dkr + part * count * keys, dvr + part * count * keys
-            for i0 in range(part * QUERIES, length, parts * QUERIES):
-                rows = min(QUERIES, length - i0)
-                end = seen_keys(sizes, i0 + rows - 1, 0, keys)
-                queries, cotangents = (q, qr + i0, qc), (g, gr + i0, gc)
-                for k0 in range(0, end, KEYS):
-                    size = min(KEYS, end - k0)
-                    turned = (False, True, False)
-                    m.gemm(gemm, turned, (rows, size, width), queries, (k, kr + k0, kc), weights)
-                    m.gemm(gemm, turned, (rows, size, wide), cotangents, (v, vr + k0, vc), tilts)
-                    first = (n * length + i0) * keys + k0
-                    if thinned >= ZERO:
-                        thin_block(slopes[base:], rows, size, first, keys, draws, thinned,
-                                   buffers[slot])  # fmt: skip
-                    for i in range(rows):
-                        row, slope = scores[base + i], slopes[base + i]
-                        seen = seen_keys(sizes, i0 + i, k0, size)
-                        at_mask = owners[n] + (i0 + i) * step if step >= 0 else -1
-                        scale_row(row, seen, factor, mask, at_mask, k0)
-                        level, delta = lse[n * length + i0 + i], ZERO
-                        one, two = g[gr + i0 + i], out[fr + i0 + i]
-                        for j in range(wide):
-                            delta += one[gc + j] * two[fc + j]
-                        for j in range(seen):
-                            p = m.exp(row[j] - level)
-                            row[j] = p
-                            slope[j] = p * (slope[j] - delta) * factor
-                        for j in range(seen, size):
-                            row[j], slope[j] = ZERO, ZERO
-                    if thinned >= ZERO:
-                        thin_block(scores[base:], rows, size, first, keys, draws, thinned,
-                                   buffers[slot])  # fmt: skip
-                    back = (True, False, True)
-                    m.gemm(gemm, back, (size, wide, rows), weights, cotangents, (dv, dvr + k0, dvc))
-                    m.gemm(gemm, back, (size, width, rows), tilts, queries, (dk, dkr + k0, dkc))
-                    m.gemm(gemm, (False, False, k0 > 0), (rows, width, size), tilts,
-                           (k, kr + k0, kc), (dq, dqr + i0, dqc))  # fmt: skip
+    panels, vectors = -(-width // LANES), -(-wide // LANES)
+    slot = s.take(slots)
+    turned = slot * (scratch.size // slots.size)
+    turned_v = turned + KEYS * width
+    packed = turned_v + KEYS * wide
+    queries = packed + KEYS * pitch
+    cotangents = queries + QUERIES * pitch
+    weights = cotangents + QUERIES * v_pitch
+    slopes = weights + QUERIES * LINE
+    sum_q = slopes + QUERIES * LINE
+    sum_k = sum_q + QUERIES * pitch
+    sum_v = sum_k + KEYS * pitch
+    spare = sum_v + KEYS * v_pitch
+    for part in range(lo, hi):
+        n, own = part // parts, part % parts
+        for k0 in range(0, keys, KEYS):
+            size = min(KEYS, keys - k0)
+            from_k, from_v = start(places, 2, n, heads, k0), start(places, 3, n, heads, k0)
+            pack_columns(k, from_k, places[2, 2], size, width, scratch, turned, (k_rows, lanes))
+            pack_columns(v, from_v, places[3, 2], size, wide, scratch, turned_v, (v_rows, lanes))
+            pack_rows(k, from_k, places[2, 2], size, width, ONE, scratch, packed, pitch)
+            for j in range(sum_k, sum_k + size * pitch):
+                scratch[j] = ZERO
+            for j in range(sum_v, sum_v + size * v_pitch):
+                scratch[j] = ZERO
+            for i0 in range(own * tile, length, parts * tile):
+                rows = min(tile, length - i0)
+                here = seen_keys(causal, i0 + rows - 1, k0, size)
+                if here == 0:
+                    continue
+                pack_rows(g, start(places, 0, n, heads, i0), places[0, 2], rows, wide, ONE, scratch,
+                          cotangents, v_pitch)  # fmt: skip
+                pack_rows(q, start(places, 1, n, heads, i0), places[1, 2], rows, width, factor,
+                          scratch, queries, pitch)  # fmt: skip
+                across = -(-here // LANES)
+                product(scratch, (rows, across, width), (queries, k_lines, units),
+                        (turned, LANES * width, lanes), (weights, LINE), False)  # fmt: skip
+                product(scratch, (rows, across, wide), (cotangents, v_lines, units),
+                        (turned_v, LANES * wide, lanes), (slopes, LINE), False)  # fmt: skip
+                word = (n * length + i0) * keys + k0
+                if thinned >= ZERO:
+                    thin(scratch, slopes, rows, here, word, keys, draws, thinned, spare)
+                for r in range(rows):
+                    spot, i = r * LINE, i0 + r
+                    row = scratch[weights + spot : weights + spot + across * LANES]
+                    slope = scratch[slopes + spot : slopes + spot + across * LANES]
+                    for j in range(seen_keys(causal, i, k0, here), row.size):
+                        row[j] = -INF
+                    if step >= 0:
+                        add_mask(row[:here], mask, owners[n] + i * step, k0)
+                    level, delta = lse[n * length + i], ZERO
+                    one = scratch[cotangents + r * v_pitch :]
+                    two = out[start(places, 4, n, heads, i) :]
+                    for j in range(wide):
+                        delta += one[j] * two[j]
+                    for j in range(row.size):
+                        p = m.exp_below(row[j] - level)
+                        row[j] = p
+                        slope[j] = p * (slope[j] - delta)
+                if thinned >= ZERO:
+                    thin(scratch, weights, rows, here, word, keys, draws, thinned, spare)
+                product(scratch, (here, vectors, rows), (weights, units, lines),
+                        (cotangents, LANES, v_lines), (sum_v, v_pitch), True)  # fmt: skip
+                product(scratch, (here, panels, rows), (slopes, units, lines),
+                        (queries, LANES, k_lines), (sum_k, pitch), True)  # fmt: skip
+                product(scratch, (rows, panels, here), (slopes, lines, units),
+                        (packed, LANES, k_lines), (sum_q, pitch), False)  # fmt: skip
+                put(scratch, sum_q, pitch, rows, factor, dq, start(places, 5, n, heads, i0),
+                    places[5, 2], width, k0 > 0)  # fmt: skip
+            to_k = start(places, 6, n, heads, k0) + own * places[6, 3]
+            to_v = start(places, 7, n, heads, k0) + own * places[7, 3]
+            put(scratch, sum_k, pitch, size, ONE, dk, to_k, places[6, 2], width, False)
+            put(scratch, sum_v, v_pitch, size, ONE, dv, to_v, places[7, 2], wide, False)
+    s.give(slots, slot)
 
 
 def _four(x: Array) -> Array:
@@ -201,23 +310,24 @@ def _direct(x: Array) -> bool:
     return unit == 4 and row >= 4 * x.shape[3] and min(outer) >= 0 and x.flags.writeable
 
 
-def _new(like: Array, make: Any = np.empty_like) -> Array:
+def _new(like: Array) -> Array:
     """An array of the same shape, with the heads side by side where `like` has them so."""
-    out = make(like)
-    return out if out.ndim == 4 and _direct(out) else make(like, order="C")
+    order = sorted(range(like.ndim), key=lambda d: -like.strides[d])
+    if order[-1] != like.ndim - 1 or like.ndim != 4:
+        return empty(like.shape, F32)
+    made = empty(tuple([like.shape[d] for d in order]), F32)
+    return made.transpose(np.argsort(order))
 
 
-def _matrix(x: Array) -> tuple[Array, tuple[int, int]]:
-    """The matrix in whose rows a 4-D array's rows lie, and the elements per batch and per head."""
+def _vector(x: Array) -> tuple[Array, tuple[int, ...]]:
+    """The memory of a 4-D array as a vector, and the elements per batch, head and row."""
     if not _direct(x):
         x = np.array(x, order="C")
-    batch, head, row, _ = (s // 4 for s in x.strides)
+    steps = tuple([step // 4 for step in x.strides[:3]])
     if x.flags.c_contiguous:
-        return x.reshape(-1, row), (batch, head)
-    last = (x.shape[0] - 1) * batch + (x.shape[1] - 1) * head
-    # The last row may seem to end behind the memory; only its first features are touched.
-    rows = last // row + x.shape[2]
-    return as_strided(x, (rows, row), (4 * row, 4)), (batch, head)
+        return x.reshape(-1), steps
+    length = 1 + sum((n - 1) * step for n, step in zip(x.shape, (*steps, 1), strict=True))
+    return as_strided(x, (length,), (4,)), steps
 
 
 def _mask(mask: Array | None, batch: tuple[int, ...], keys: int) -> tuple[Array, Array, int] | None:
@@ -237,21 +347,18 @@ def _mask(mask: Array | None, batch: tuple[int, ...], keys: int) -> tuple[Array,
     return mask.reshape(-1, keys), owners, int(several > 1)
 
 
-def _scratch(slots: int) -> Array:
-    return empty((slots * QUERIES, KEYS), F32)
-
-
-def _buffers(slots: int) -> Array:
-    """Dropout's factors for a row of a block, from a multiple of 4 on."""
-    return np.empty((slots, KEYS + 8), F32)
-
-
 def _dropout(p: float, seed: int, offset: int) -> tuple[Array, float]:
     return call(p, seed, offset), kept_scale(p) if p else -1.0
 
 
-def _fits(*arrays: Array) -> bool:
-    return blas() is not None and all(a.dtype is F32 and a.size for a in arrays)
+def _even(n: int, parts: int) -> int:
+    """How long to make `parts` equal parts, in whole tiles of a product."""
+    return -(-n // (8 * parts)) * 8
+
+
+def _pitch(width: int) -> int:
+    """From one packed row to the next: an odd number of cache lines."""
+    return (-(-width // LANES) | 1) * LANES
 
 
 @kernel("attention", MIN)
@@ -259,23 +366,29 @@ def attention(
     query: Array, key: Array, value: Array, attn_mask: Array | None, dropout_p: float,
     is_causal: bool, scale: float, seed: int, offset: int,
 ) -> Any:  # fmt: skip
-    library, batch = blas(), query.shape[:-2]
-    masks = _mask(attn_mask, batch, key.shape[-2])
-    if library is None or masks is None or not _fits(query, key, value):
+    batch, masks = query.shape[:-2], _mask(attn_mask, query.shape[:-2], key.shape[-2])
+    if masks is None or not all(a.dtype is F32 and a.size for a in (query, key, value)):
         return NotImplemented
     shape = (*query.shape[:-1], value.shape[-1])
     out = _new(query) if shape == query.shape else empty(shape, F32)
     four = [_four(x) for x in (query, key, value, out)]
-    (q, k, v, o), places = zip(*[_matrix(x) for x in four], strict=True)
+    (q, k, v, o), places = zip(*[_vector(x) for x in four], strict=True)
     mask, owners, step = masks
     (length, width), (keys, wide), count = query.shape[-2:], value.shape[-2:], prod(batch)
-    slots = min(SLOTS, count * -(-length // QUERIES))
-    sizes = (four[0].shape[1], length, keys, width, is_causal, step, wide, count, slots)
-    lse = empty((*batch, length), F32)
-    library.run(
-        attention_blocks, slots, 1, library.gemm[F32], q, k, v, mask, o, lse.reshape(-1),
-        np.array(places), owners, np.array(sizes), scale, *_dropout(dropout_p, seed, offset),
-        _scratch(slots), np.empty((2, slots * QUERIES), F32), _buffers(slots),
+    per = _even(length, max(-(-length // PART), min(-(-FEW // count), -(-length // QUERIES))))
+    parts, q_pitch, pitch = -(-length // per), _pitch(width), _pitch(wide)
+    sizes = (
+        four[0].shape[1], length, keys, width, is_causal, step, wide, q_pitch, pitch, parts, per,
+        _even(per, -(-per // QUERIES)),
+    )  # fmt: skip
+    lse, free = empty((*batch, length), F32), slots()
+    room = KEYS * (width + pitch + 1) + QUERIES * LINE + per * (q_pitch + pitch + 2) + LANES
+    units = max(KEYS, width)
+    attention_blocks(
+        count * parts, 1, q, k, v, mask, o, lse.reshape(-1), np.array(places), owners,
+        np.array(sizes), scale, *_dropout(dropout_p, seed, offset), table(LANES, places[1][2]),
+        table(units), table(units, LANES), table(QUERIES, LINE), table(QUERIES, q_pitch),
+        table(KEYS, pitch), aligned(len(free) * room), free,
     )  # fmt: skip
     return out, lse
 
@@ -286,31 +399,36 @@ def attention_grad(
     lse: Array, mask_wanted: bool, dropout_p: float, is_causal: bool, scale: float, seed: int,
     offset: int,
 ) -> Any:  # fmt: skip
-    library, batch = blas(), query.shape[:-2]
-    masks = _mask(attn_mask, batch, key.shape[-2])
+    batch, masks = query.shape[:-2], _mask(attn_mask, query.shape[:-2], key.shape[-2])
     given = (grad, query, key, value, output)
-    if library is None or mask_wanted or masks is None or not _fits(*given, lse):
+    if mask_wanted or masks is None or not all(a.dtype is F32 and a.size for a in (*given, lse)):
         return NotImplemented
     (length, width), (keys, wide), count = query.shape[-2:], value.shape[-2:], prod(batch)
-    parts = max(1, min(16 // count, -(-length // QUERIES)))
+    tile = _even(length, -(-length // QUERIES))
+    parts = max(1, min(2 * FEW // count, -(-length // tile)))
     dq = _new(query)
-    dk, dv = (
-        _new(x, np.zeros_like) if parts == 1 else np.zeros((parts, *x.shape), F32)
-        for x in (key, value)
-    )
-    found = [_matrix(_four(x)) for x in (*given, dq)]
-    found += [_matrix(_four(x if parts == 1 else x[0])) for x in (dk, dv)]
+    dk, dv = (_new(x) if parts == 1 else empty((parts, *x.shape), F32) for x in (key, value))
+    found = [_vector(_four(x)) for x in (*given, dq)]
+    found += [_vector(_four(x if parts == 1 else x[0])) for x in (dk, dv)]
     (g, q, k, v, o, tq, tk, tv), places = zip(*found, strict=True)
     if parts > 1:
-        tk, tv = (x.reshape(-1, x.shape[-1]) for x in (dk, dv))
+        tk, tv = dk.reshape(-1), dv.reshape(-1)
+    places = [(*p, n) for p, n in zip(places, (*[0] * 6, key.size, value.size), strict=True)]
     mask, owners, step = masks
-    slots = min(SLOTS, count * parts)
-    sizes = (_four(query).shape[1], length, keys, width, is_causal, step, wide, count, slots, parts)
-    library.run(
-        attention_grad_parts, slots, 1, library.gemm[F32], g, q, k, v, mask, o,
-        np.ascontiguousarray(lse).reshape(-1), tq, tk, tv, np.array(places), owners,
-        np.array(sizes), scale, *_dropout(dropout_p, seed, offset), _scratch(slots),
-        _scratch(slots), _buffers(slots),
+    pitch, v_pitch = _pitch(width), _pitch(wide)
+    sizes = (
+        _four(query).shape[1], length, keys, width, is_causal, step, wide, pitch, v_pitch, parts,
+        tile,
+    )  # fmt: skip
+    free, units = slots(), max(KEYS, width, wide)
+    room = KEYS * (width + wide + 2 * pitch + v_pitch + 1) + LANES
+    room += QUERIES * (2 * pitch + v_pitch + 2 * LINE)
+    attention_grad_parts(
+        count * parts, 1, g, q, k, v, mask, o, np.ascontiguousarray(lse).reshape(-1), tq, tk, tv,
+        np.array(places), owners, np.array(sizes), scale, *_dropout(dropout_p, seed, offset),
+        table(LANES, places[2][2]), table(LANES, places[3][2]), table(units), table(units, LANES),
+        table(QUERIES, LINE), table(KEYS, pitch), table(KEYS, v_pitch), aligned(len(free) * room),
+        free,
     )  # fmt: skip
     if parts > 1:
         dk, dv = dk.sum(0), dv.sum(0)
