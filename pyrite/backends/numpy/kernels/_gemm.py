@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product as product_of
-from typing import NamedTuple
 
 import numpy as np
 
 from . import _simd as s
-from ._jit import Vector, inline, loop
+from ._jit import Ints, Loop, Vector, inline, loop
 from ._registry import F32, I64, Array, empty
 
 LANES = 16
@@ -70,16 +69,12 @@ def pack_panels(
 
 
 @loop()
-def across(
-    a: Vector, a_down: int, a_step: int, a_next: int, b: Vector, b_down: int, b_step: int,
-    b_next: int, bias: Vector, height: int, width: int, depth: int, tall: int, wide: int,
-    panel: int, block: int, pack_a: bool, pack_b: bool, out: Vector, lo: int, hi: int,
-) -> None:  # fmt: skip
-    """Parts of `tall` rows by `wide` columns: of the first product from the left, then down.
-
-    Element (r, k) of the first operand is a[r * a_down + k * a_step], (k, c) of the second
-    b[k * b_down + c * b_step], both in the product n further by n * a_next and n * b_next.
-    """
+def across(a: Vector, b: Vector, bias: Vector, plan: Ints, out: Vector, lo: int, hi: int) -> None:
+    """Parts of `tall` rows by `wide` columns: of the first product from the left, then down."""
+    height, width, depth, tall, wide = plan[:5]
+    panel, block, ta, tb, pack_a, pack_b = plan[5:]
+    a_down, a_step = (1, height) if ta else (depth, 1)
+    b_down, b_step = (1, depth) if tb else (width, 1)
     room = s.room(out)
     beside, below = -(-width // wide), -(-height // tall)
     group, a_room = min(tall, s.TALL) if pack_a else tall, s.WIDE * s.DEPTH
@@ -87,18 +82,18 @@ def across(
         n, top, first = t // (beside * below), t // beside % below * tall, t % beside * wide
         end, bottom = min(width, first + wide), min(height, top + tall)
         for k in range(0, depth, block):
-            deep = min(block, depth - k)
+            deep, b_at = min(block, depth - k), n * depth * width + k * b_down
             for column in range(first, end if pack_b else first, panel):
-                pack(b, n * b_next + k * b_down + column * b_step, b_down, b_step, deep,
-                     min(panel, end - column), room, (column - first) * block, panel)  # fmt: skip
+                pack(b, b_at + column * b_step, b_down, b_step, deep, min(panel, end - column),
+                     room, (column - first) * block, panel)  # fmt: skip
             for row in range(top, bottom, group):
-                rows, a_at = min(group, bottom - row), n * a_next + row * a_down + k * a_step
-                left = (a, a_at, a_down, a_step)
+                rows, a_at = min(group, bottom - row), n * height * depth + k * a_step
+                left = (a, a_at + row * a_down, a_down, a_step)
                 if pack_a:
-                    pack(a, a_at, a_step, a_down, deep, rows, room, a_room, group)
+                    pack(a, a_at + row * a_down, a_step, a_down, deep, rows, room, a_room, group)
                     left = (room, a_room, 1, group)
                 for column in range(first, end, panel):
-                    right = (b, n * b_next + k * b_down + column, b_down)
+                    right = (b, b_at + column, b_down)
                     if pack_b:
                         right = (room, (column - first) * block, panel)
                     to = (n * height + row) * width + column
@@ -108,32 +103,20 @@ def across(
 
 
 @loop()
-def along(
-    a: Vector, a_down: int, a_next: int, b: Vector, b_step: int, b_next: int, bias: Vector,
-    height: int, width: int, depth: int, tall: int, wide: int, out: Vector, lo: int, hi: int,
-) -> None:  # fmt: skip
+def along(a: Vector, b: Vector, bias: Vector, plan: Ints, out: Vector, lo: int, hi: int) -> None:
     """Parts as in `across`, with the depth side by side in both operands."""
+    height, width, depth, tall, wide = plan[:5]
     beside, below = -(-width // wide), -(-height // tall)
     for t in range(lo, hi):
         n, row, column = t // (beside * below), t // beside % below * tall, t % beside * wide
         to = (n * height + row) * width + column
-        left = (a, n * a_next + row * a_down, a_down)
-        right = (b, n * b_next + column * b_step, b_step)
+        left = (a, (n * height + row) * depth, depth)
+        right = (b, (n * width + column) * depth, depth)
         sizes = (min(tall, height - row), min(wide, width - column), depth)
         s.dots(sizes, left, right, (out, to, width), (bias, column, 0, bias.size > 0))
 
 
-class Cut(NamedTuple):
-    """How a product is cut: parts, parts to a chunk, and what `across` takes."""
-
-    parts: int
-    chunk: int
-    tall: int
-    wide: int
-    panel: int
-    block: int
-    pack_a: bool
-    pack_b: bool
+Plan = tuple[Loop, int, int, Array]  # a loop, its parts, parts to a chunk, its table
 
 
 def _pieces(size: int, unit: int, count: int) -> int:
@@ -141,31 +124,28 @@ def _pieces(size: int, unit: int, count: int) -> int:
     return -(-size // (count * unit)) * unit
 
 
-@lru_cache(512)
-def cut(batch: int, height: int, width: int, depth: int, ta: bool, tb: bool) -> Cut:
-    """How `across` cuts a batch of products: the cheapest of some ways, in time for two threads."""
+def _across(batch: int, height: int, width: int, depth: int, ta: bool, tb: bool) -> Plan:
+    """The cheapest of some ways to cut a product, in time for two threads."""
     pack_a, pack_b = ta and height >= 512 and depth >= 256, tb or height >= 48
     block = _pieces(depth, LANES, -(-depth // s.DEPTH))
-    best: tuple[float, Cut] | None = None
     least = -(-height // MOST), -(-width // s.WIDE)
     more = (4, 8) if batch * height * width * depth > 2 * WORK else (1, 1)
+    found: list[tuple[float, int, int, int, int]] = []
     for down, over in product_of(*(range(n, n + m) for n, m in zip(least, more, strict=True))):
         tall, wide = _pieces(height, 8, down), _pieces(width, LANES, over)
         panel = _pieces(wide, LANES, -(-wide // PANEL))
         parts = batch * -(-height // tall) * -(-width // wide)
         part = tall * sum(PACE[min(panel, wide - j) // LANES] for j in range(0, wide, panel))
         packing = pack_b * (12 if tb else 6) / tall + pack_a * 20 / wide
-        cost = -(-parts // 2) * part * (1 + packing + 0.1 / parts)
-        if best is None or cost < best[0]:
-            chunk = max(1, WORK // (tall * wide * depth))
-            best = cost, Cut(parts, chunk, tall, wide, panel, block, pack_a, pack_b)
-    assert best is not None
-    return best[1]
+        found.append(
+            (-(-parts // 2) * part * (1 + packing + 0.1 / parts), parts, tall, wide, panel)
+        )
+    _, parts, tall, wide, panel = min(found)
+    plan = np.array([height, width, depth, tall, wide, panel, block, ta, tb, pack_a, pack_b])
+    return across, parts, max(1, WORK // (tall * wide * depth)), plan
 
 
-@lru_cache(512)
-def strips(batch: int, height: int, width: int, depth: int) -> tuple[int, int, int, int]:
-    """How `along` cuts them: parts, parts to a chunk, rows and columns of a part."""
+def _along(batch: int, height: int, width: int, depth: int) -> Plan:
     work = max(height, 4) * max(width, 4) * depth
     count = max(1, min(16, 2 * (work // WORK)))
     tall, wide = height, width
@@ -174,38 +154,32 @@ def strips(batch: int, height: int, width: int, depth: int) -> tuple[int, int, i
     else:
         wide = _pieces(width, 4, count)
     parts = batch * -(-height // tall) * -(-width // wide)
-    return parts, max(1, WORK // (max(tall, 4) * max(wide, 4) * depth)), tall, wide
+    chunk = max(1, WORK // (max(tall, 4) * max(wide, 4) * depth))
+    return along, parts, chunk, np.array([height, width, depth, tall, wide])
+
+
+@lru_cache(1024)
+def cut(batch: int, height: int, width: int, depth: int, ta: bool, tb: bool) -> Plan:
+    """How products are cut."""
+    tb = tb or width == 1
+    if tb and not ta and (height <= FEW or width <= NARROW):
+        return _along(batch, height, width, depth)
+    return _across(batch, height, width, depth, ta, tb)
 
 
 def product(
-    a: Array, ta: bool, b: Array, tb: bool, bias: Array | None, out: Array,
+    a: Array, ta: bool, b: Array, tb: bool, bias: Array | None, shape: tuple[int, ...],
     sizes: tuple[int, int, int, int],
-) -> None:  # fmt: skip
-    """out = a @ b + bias for C-contiguous arrays, `sizes` = (batch, rows, columns, depth).
+) -> Array:  # fmt: skip
+    """Compute a @ b + bias, in `shape`, for C-contiguous arrays.
 
-    `ta`, `tb`: the matrices are given transposed. A matrix is the same for the whole batch.
+    `sizes` = (products in a batch, rows, columns, depth), of which none is 0; `ta`, `tb`: the
+    matrices of an operand are given transposed.
     """
-    batch, height, width, depth = sizes
-    a_next = height * depth if a.ndim > 2 and batch > 1 else 0
-    b_next = width * depth if b.ndim > 2 else 0
-    if bias is None:
-        bias = NOTHING
-    if width == 1:
-        tb = True
-    if tb and not ta and (height <= FEW or width <= NARROW):
-        parts, chunk, tall, wide = strips(batch, height, width, depth)
-        along(
-            parts, chunk, a, depth, a_next, b, depth, b_next, bias, height, width, depth, tall,
-            wide, out,
-        )  # fmt: skip
-        return
-    a_down, a_step = (1, height) if ta else (depth, 1)
-    b_down, b_step = (1, depth) if tb else (width, 1)
-    parts, chunk, *rest = cut(batch, height, width, depth, ta, tb)
-    across(
-        parts, chunk, a, a_down, a_step, a_next, b, b_down, b_step, b_next, bias, height, width,
-        depth, *rest, out,
-    )  # fmt: skip
+    out = empty(shape, F32)
+    loop, parts, chunk, plan = cut(*sizes, ta, tb)
+    loop(parts, chunk, a, b, NOTHING if bias is None else bias, plan, out)
+    return out
 
 
 @lru_cache(256)

@@ -84,48 +84,32 @@ def _panel(size: int) -> int:
     return max(PANEL if size >= 2 * PANEL else -(-size // 32) * 16, -(-size // 256) * 16)
 
 
-def product(a: Array, b: Array, bias: Array | None = None) -> Any:
-    """Compute a @ b + bias for arrays of one floating type.
-
-    (..., m, k) by (k, n), or by (..., k, n) with the same dimensions in front; operands that are
-    contiguous, or transposed so, are read where they lie.
-    """
-    kind, (*front, depth, width) = a.dtype, b.shape
-    if kind is not b.dtype or kind not in (F32, F64) or a.shape[-1] != depth:
-        return NotImplemented
-    if bias is not None and not (bias.dtype is kind and bias.shape == (width,)):
-        return NotImplemented
-    if bias is not None:
-        bias = np.ascontiguousarray(bias)
+def by_blas(a: Array, b: Array, bias: Array | None = None) -> Any:
+    """Compute a @ b + bias in float64: (..., m, k) by (k, n), or by (..., k, n) of one batch."""
+    library, (*front, depth, width) = blas(), b.shape
     height, batch = (a.shape[-2], prod(front)) if front else (prod(a.shape[:-1]), 1)
-    if not batch * height * width * depth:
+    if library is None or batch * height * width * depth <= SMALL or a.shape[-1] != depth:
         return NotImplemented
-    sizes = batch, height, width, depth
-    if kind is F32:
-        out = empty((*a.shape[:-1], width), F32)
-        _gemm.product(*_plain(a), *_plain(b), bias, out, sizes)
-        return out
-    return _by_blas(a, b, bias, sizes)
-
-
-def _by_blas(a: Array, b: Array, bias: Array | None, sizes: tuple[int, int, int, int]) -> Any:
-    library, (batch, height, width, depth) = blas(), sizes
-    if library is None or batch * height * width * depth <= SMALL:
+    if not (a.dtype is F64 and b.dtype is F64 and _fits(bias, F64, width)):
         return NotImplemented
     (left, ta), (right, tb) = _plain(a), _plain(b)
-    out = empty((*a.shape[:-1], width), a.dtype)
+    out = empty((*a.shape[:-1], width), F64)
     rows, cols = height, width
     if height * width * depth > 2 * SMALL:
         rows, cols = (_panel(height), width) if height >= width else (height, _panel(width))
     down, across = -(-height // rows), -(-width // cols)
     step = 0 if b.ndim == 2 else width if tb else depth
     plan = np.array([ta, tb, down, across, height, width, depth, rows, cols, step])
-    shift = np.empty(0, a.dtype) if bias is None else bias
+    shift = np.empty(0, F64) if bias is None else np.ascontiguousarray(bias)
     chunk = max(1, SMALL // (rows * cols * depth))
     library.run(
         products, batch * down * across, chunk, library.gemm[F64], left, right, shift, out, plan
     )
     return out
+
+
+def _fits(bias: Array | None, kind: np.dtype[Any], width: int) -> bool:
+    return bias is None or (bias.dtype is kind and bias.shape == (width,))
 
 
 def _plain(x: Array) -> tuple[Array, bool]:
@@ -136,29 +120,58 @@ def _plain(x: Array) -> tuple[Array, bool]:
     return (turned, True) if turned.flags.c_contiguous else (np.ascontiguousarray(x), False)
 
 
-def _rows(x: Array) -> Array:
-    """As a matrix: all dimensions but the last as one."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+def _rows(x: Array) -> tuple[Array, bool]:
+    """One matrix, all dimensions but the last being its rows; else as `_plain`."""
+    flags = x.flags
+    if flags.c_contiguous:
+        return x, False
+    return (x.T, True) if x.ndim == 2 and flags.f_contiguous else (np.ascontiguousarray(x), False)
 
 
 @kernel("matmul")
 def matmul(input: Array, other: Array) -> Any:
     if input.ndim < 2 or other.ndim < 2:
         return NotImplemented
-    if other.ndim > 2 and input.shape[:-2] != other.shape[:-2]:
+    *front, depth, width = other.shape
+    if (front and input.shape[:-2] != other.shape[:-2]) or input.shape[-1] != depth:
         return NotImplemented
-    return product(input, other)
+    if input.dtype is not F32 or other.dtype is not F32:
+        return by_blas(input, other)
+    shape = (*input.shape[:-1], width)
+    if not input.size or not width:
+        return NotImplemented
+    if not front:
+        sizes = 1, input.size // depth, width, depth
+        return _gemm.product(*_rows(input), *_rows(other), None, shape, sizes)
+    sizes = prod(front), input.shape[-2], width, depth
+    return _gemm.product(*_plain(input), *_plain(other), None, shape, sizes)
 
 
 @kernel("linear")
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Any:
     if input.ndim < 2 or weight.ndim != 2:
         return NotImplemented
-    return product(input, weight.T, bias)
+    if input.dtype is not F32 or weight.dtype is not F32:
+        return by_blas(input, weight.T, bias)
+    (width, depth), shape = weight.shape, input.shape
+    if shape[-1] != depth or not input.size or not width or not _fits(bias, F32, width):
+        return NotImplemented
+    (x, tx), (w, turned) = _rows(input), _rows(weight)
+    if bias is not None:
+        bias = np.ascontiguousarray(bias)
+    sizes = 1, input.size // depth, width, depth
+    return _gemm.product(x, tx, w, not turned, bias, (*shape[:-1], width), sizes)
 
 
 @kernel("linear_grad_weight")
 def linear_grad_weight(grad: Array, input: Array) -> Any:
-    if grad.ndim < 2 or not (grad.size and input.size):
+    if grad.ndim < 2 or not grad.size or not input.size:
         return NotImplemented
-    return product(_rows(grad).T, _rows(input))
+    height, width = shape = grad.shape[-1], input.shape[-1]
+    depth = grad.size // height
+    if input.size != depth * width:
+        return NotImplemented
+    if grad.dtype is not F32 or input.dtype is not F32:
+        return by_blas(grad.reshape(-1, height).T, input.reshape(-1, width))
+    (g, turned), (x, tx) = _rows(grad), _rows(input)
+    return _gemm.product(g, not turned, x, tx, None, shape, (1, height, width, depth))
