@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -69,6 +70,12 @@ class device:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
         _local.stack = _local.stack[:-1]
+
+
+@lru_cache
+def place_of(type: str, index: int | None) -> device:
+    """The device of this name and number, made once."""
+    return device(type, index)
 
 
 class _Local(threading.local):

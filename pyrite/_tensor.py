@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import backends
-from ._device import device
+from ._device import device, place_of
 from ._dtypes import dtype, from_numpy_dtype
 from ._errors import wrap_dim
 from ._formats import contiguous_format, layout, order_of, preserve_format, strided
@@ -146,7 +146,7 @@ class Tensor:
     @property
     def device(self) -> device:
         owner = backends.of(self.array)
-        return device(owner.name, owner.current_device(self.array))
+        return place_of(owner.name, owner.current_device(self.array))
 
     @property
     def is_cuda(self) -> bool:

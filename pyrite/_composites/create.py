@@ -84,12 +84,14 @@ def like(name: str, make: Callable[..., Tensor], what: str) -> Callable[..., Ten
         input: Tensor, *args: Any, dtype: Any = None, device: Any = None,
         memory_format: Any = preserve_format, **options: Any,
     ) -> Tensor:  # fmt: skip
-        size = tuple(tensor_input(f"{name}_like", input).shape)
+        size = tensor_input(f"{name}_like", input).shape
         if input.rules is not None:  # sparse: empty, or refused
             return F.zeros_like(input) if name in ("zeros", "empty") else F.ones_like(input)
         kind, where = dtype or input.dtype, device or input.device
         out = make(size, *args, dtype=kind, device=where, **options)
         keeps = memory_format is None or memory_format is preserve_format
+        if keeps and input.array.flags.c_contiguous:
+            return out
         order = dense_order(input.array) if keeps else order_of(memory_format, len(size))
         if list(order) != sorted(order):
             out.array = laid_out(out.array, order)
