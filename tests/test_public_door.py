@@ -42,6 +42,7 @@ ABSTRACT = {
     "Function.forward", "Function.jvp", "Dataset.__getitem__", "Sampler.__iter__",
     "_open.method", "Constraint.check", "Transform._call", "Transform._inverse",
     "Transform.log_abs_det_jacobian", "Module.forward", "SparseTensor.as_plain",
+    "Augmentation.augment", "_Sanitize.valid",
     "VisionDataset.__len__",
 }  # fmt: skip
 # Functions that only return an argument, and are right to do so.
@@ -51,7 +52,8 @@ SAME = {
     "Transform.forward_shape", "Transform.inverse_shape",  # elementwise until a subclass says more
     "Backend.shortcut",  # a backend that has none
     "unused", "export", "interface", "script_if_tracing", "annotate",  # marks of jit
-    "Identity.forward", "Identity.compute_mask", "_SpectralNorm.right_inverse",
+    "Identity.forward", "Identity.transform", "Identity.compute_mask",
+    "_SpectralNorm.right_inverse",
     "UninitializedTensorMixin.detach",
 }  # fmt: skip
 

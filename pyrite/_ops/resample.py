@@ -145,7 +145,7 @@ def resample(
         x = _gathered(xp, x, axis, taps)
         if whole:
             limits = xp.iinfo(input.dtype)
-            x = xp.clip(xp.rint(x, out=x), limits.min, limits.max, out=x)
+            x = xp.clip(xp.floor(x + kind(0.5)), limits.min, limits.max, out=x)
     if whole:
         return x.astype(input.dtype)
     return x.copy() if x is input else x
