@@ -92,6 +92,7 @@ CASES |= {
     ]
     for name in ("sum", "mean")
 }  # fmt: skip
+CASES["total_norm"] = [([normal(200, 77, kind=k), normal(3, kind=k)], 2.0) for k in BOTH]
 CASES["sum_to_size"] = [
     (normal(200, 77), (77,)), (normal(5, 7, 33, 31), (1, 7, 1, 1)), (normal(4, 40, 50), (4, 40, 1)),
 ]  # fmt: skip
@@ -278,8 +279,10 @@ UPDATES: dict[str, list[tuple[Any, ...]]] = {
         ]
     ],
     "rmsprop_step": [(0.01, 0.99, 1e-8, decay, 0, False, False) for decay in (0, 0.1)],
+    "clamp_each": [(0.3,)], "scale_each": [(np.asarray(0.3, "float32"),)],
 }  # fmt: skip
-STATES = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3}
+# Lists of arrays beside parameters and gradients.
+STATES = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3, "clamp_each": -1, "scale_each": -1}
 EXACT = {
     "max_pool2d", "max_pool2d_with_indices", "argmax", "amax", "amin", "where", "relu", "neg",
     "dropout", "uniform", "normal", "integers", "bernoulli", "expand", "full",

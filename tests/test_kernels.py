@@ -81,7 +81,8 @@ def test_an_update_is_the_generic_one_to_the_bit(name: str, i: int, kind: str) -
         rng = np.random.default_rng(1)
         made = [[np.asarray(rng.normal(size=s), kind) for s in shapes] for _ in range(2)]
         states = range(STATES[name])
-        return made + [[np.asarray(rng.uniform(size=s), kind) for s in shapes] for _ in states]
+        made += [[np.asarray(rng.uniform(size=s), kind) for s in shapes] for _ in states]
+        return made[: 2 + STATES[name]]
 
     ours, theirs = lists(), lists()
     assert KERNELS[name](*ours, *UPDATES[name][i]) is None

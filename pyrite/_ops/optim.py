@@ -12,6 +12,7 @@ from functools import partial
 from math import sqrt
 from typing import Any, TypeAlias
 
+from .reduce import vector_norm
 from .table import Array, Arrays, Op, op
 
 # None where the options leave the list of these arrays empty.
@@ -341,6 +342,29 @@ def muon_step(
     if adjust_lr_fn == "match_rms_adamw":
         size = lr * 0.2 * sqrt(max(rows, columns))
     param -= size * (move.T if rows > columns else move).astype(param.dtype)
+
+
+@update
+def clamp_each(xp: Any, array: Array, limit: float) -> None:
+    """Limit every element to `[-limit, limit]`; NaN stays."""
+    xp.clip(array, -limit, limit, out=array)
+
+
+@op(kind="update", outputs=("arrays",), public="")
+def scale_each(xp: Any, arrays: Arrays, factor: Array) -> None:
+    """Multiply by `factor` (0-d)."""
+
+    def rule(array: Array) -> None:
+        array *= factor.astype(array.dtype)
+
+    _each(rule, arrays)
+
+
+@op(kind="reduce", dtypes="any", complex="written", public="")
+def total_norm(xp: Any, arrays: Arrays, ord: float) -> Array:
+    """The norm of all arrays as one vector; no derivative."""
+    norm = vector_norm.generic
+    return norm(xp, xp.stack([norm(xp, array, ord) for array in arrays]), ord)
 
 
 @op(kind="update", outputs=("grads", "found_inf"), public="")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._dtypes import get_default_dtype
+from ..._inplace import check_writable
 from ..._tensor import F, Tensor
 from ...autograd.modes import no_grad
 
@@ -20,6 +21,16 @@ def _listed(tensors: Tensors) -> list[Tensor]:
 
 def _grads(parameters: Tensors) -> list[Any]:
     return [p.grad for p in _listed(parameters) if p.grad is not None]
+
+
+def _by_device(tensors: Iterable[Any], written: bool = True) -> dict[Any, list[Any]]:
+    """Tensors of one device and dtype, to be handed to one call; those to be `written` may be."""
+    groups: dict[Any, list[Any]] = {}
+    for tensor in tensors:
+        if written:
+            check_writable(tensor)
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    return groups
 
 
 @no_grad()
@@ -36,11 +47,12 @@ def get_total_norm(
         foreach: accepted and without effect.
     """
     order = float(norm_type)
-    norms = [F.vector_norm(t, order) for t in _listed(tensors)]
+    norms = [F.total_norm(each, order) for each in _by_device(_listed(tensors), False).values()]
     if not norms:
         return F.full((), 0.0, get_default_dtype())
-    place = norms[0].device
-    total: Tensor = F.vector_norm(F.stack([n.to(place) for n in norms]), order)
+    total: Tensor = norms[0]
+    if len(norms) > 1:
+        total = F.vector_norm(F.stack([n.to(total.device) for n in norms]), order)
     if error_if_nonfinite and not bool(F.isfinite(total)):
         raise RuntimeError(
             f"The total norm of order {order} for gradients from `parameters` is non-finite "
@@ -57,8 +69,8 @@ def clip_grads_with_norm_(
     """Scale all gradients, in place, by `max_norm / total_norm` where that is below 1."""
     scale: Any = F.div(float(max_norm), F.add(total_norm, 1e-6))
     scale = scale.clamp(max=1.0)
-    for grad in _grads(parameters):
-        grad.mul_(scale.to(grad.device))
+    for (place, _), grads in _by_device(_grads(parameters)).items():
+        F.scale_each(grads, scale.to(place))
 
 
 @no_grad()
@@ -103,6 +115,5 @@ def clip_grad_norm(
 @no_grad()
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Limit every element of the gradients, in place, to `[-clip_value, clip_value]`."""
-    limit = float(clip_value)
-    for grad in _grads(parameters):
-        grad.clamp_(-limit, limit)
+    for grads in _by_device(_grads(parameters)).values():
+        F.clamp_each(grads, float(clip_value))

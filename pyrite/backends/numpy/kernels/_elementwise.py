@@ -154,10 +154,17 @@ def serve(
     if len(given) == 1 and plan.table[0, 0] != IN_PLACE:  # its loop has no buffer
         return serve(loops, size, (np.array(given[0], order="C"),), numbers, into)
     flat = [_flat(v, how, plan) for v, how in zip(given, plan.table, strict=True)]
-    out = _result(plan, kind, arrays, target.array if into is None else into)
+    offered = target.array if into is None else into
+    # A loop whose operand is its result does one element at a time: such a one is spread out.
+    same = [v is offered for v in given]
+    out = _result(plan, kind, arrays, None if same == [True] and into is None else offered)
     if into is not None and out is not into:
         return NotImplemented
-    loops[which](n, part(n), *flat, *numbers, out.reshape(-1), plan.table)
+    table = plan.table
+    if out is offered and any(same):
+        table = table.copy()
+        table[same, 0] = SPREAD
+    loops[which](n, part(n), *flat, *numbers, out.reshape(-1), table)
     return out if plan.back is None else out.transpose(plan.back)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ._jit import Loop, Place, Scalar, Vector, loop
-from ._math import fmax
-from ._registry import kernel, of_kind, part
+from ._math import fmax, fmin
+from ._registry import Array, kernel, of_kind, part
 
 BOTH = ("float32", "float64")
 Arrays = Sequence[Any]
@@ -83,6 +83,18 @@ def rmsprop_loop(
         p[i] = p[i] - lr * d / (np.sqrt(second) + eps)
 
 
+@loop(kinds=BOTH)
+def clamp_loop(p: Vector, limit: Scalar, lo: Place, hi: Place) -> None:
+    for i in range(lo, hi):
+        p[i] = fmin(fmax(p[i], -limit), limit)
+
+
+@loop(kinds=BOTH)
+def scale_loop(p: Vector, factor: Scalar, lo: Place, hi: Place) -> None:
+    for i in range(lo, hi):
+        p[i] = p[i] * factor
+
+
 def update(loops: tuple[Loop, Loop], lists: Sequence[Any], *numbers: Any) -> Any:
     """Run a loop on each tuple of corresponding arrays; all of one type, dense, writeable."""
     if not lists[0]:
@@ -143,3 +155,13 @@ def rmsprop_step(
         -1.0 if maximize else 1.0,
     )  # fmt: skip
     return update(rmsprop_loop, (params, grads, square_avgs), *numbers)
+
+
+@kernel("clamp_each")
+def clamp_each(arrays: Arrays, limit: float) -> Any:
+    return update(clamp_loop, (arrays,), float(limit))
+
+
+@kernel("scale_each")
+def scale_each(arrays: Arrays, factor: Array) -> Any:
+    return update(scale_loop, (arrays,), float(factor))

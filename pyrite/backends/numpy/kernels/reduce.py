@@ -6,8 +6,9 @@ summation and do not depend on the number of threads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -246,3 +247,18 @@ def std(input: Array, dim: Any = None, correction: float = 1, keepdim: bool = Fa
 @kernel("vector_norm", MIN)
 def vector_norm(input: Array, ord: float = 2, dim: Any = None, keepdim: bool = False) -> Any:
     return add_squares(input, dim, keepdim, None, True) if ord == 2 else NotImplemented
+
+
+@kernel("total_norm")
+def total_norm(arrays: Sequence[Array], ord: float) -> Any:
+    run, total = of_kind(square_rows, arrays[0]), 0.0
+    if run is None or ord != 2:
+        return NotImplemented
+    for x in arrays:
+        if x.dtype is not arrays[0].dtype or not x.flags.c_contiguous:
+            return NotImplemented
+        width = part(x.size)
+        squares = np.empty((2, -(-x.size // width)))
+        run(squares.shape[1], 1, x, width, False, *squares)
+        total += squares[1].sum()
+    return np.asarray(sqrt(total), arrays[0].dtype)
