@@ -151,7 +151,7 @@ def _masks(
         warnings.warn(
             "Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type "
             "for both instead.",
-            stacklevel=4,
+            stacklevel=5,
         )
     return _added("attn_mask", mask, kind), _added("key_padding_mask", padding, kind)
 
@@ -261,6 +261,25 @@ def multi_head_attention_forward(
         is_causal: a hint that `attn_mask`, which must be given, is the causal one.
         static_k, static_v: (batch * heads, source, head size) instead of the projections.
     """
+    return several_heads(
+        query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k,
+        bias_v, add_zero_attn, dropout_p if training else 0.0, out_proj_weight, out_proj_bias,
+        key_padding_mask, need_weights, attn_mask, use_separate_proj_weight,
+        (q_proj_weight, k_proj_weight, v_proj_weight), static_k, static_v, average_attn_weights,
+        is_causal,
+    )  # fmt: skip
+
+
+def several_heads(
+    query: Tensor, key: Tensor, value: Tensor, embed_dim: int, num_heads: int,
+    in_proj_weight: Tensor | None, in_proj_bias: Tensor | None, bias_k: Tensor | None,
+    bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float, out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None, key_padding_mask: Tensor | None, need_weights: bool,
+    attn_mask: Tensor | None, separate: bool, weights: tuple[Tensor | None, ...],
+    static_k: Tensor | None = None, static_v: Tensor | None = None,
+    average_attn_weights: bool = True, is_causal: bool = False, batch_first: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """`multi_head_attention_forward`, also for (batch, length, features) as it lies in memory."""
     _check_heads(query, key, value, key_padding_mask, attn_mask)
     if is_causal and attn_mask is None:
         raise RuntimeError(
@@ -273,14 +292,14 @@ def multi_head_attention_forward(
         batches = {id(x): F.reshape(x, (x.shape[0], 1, x.shape[1])) for x in inputs}
         inputs = tuple([batches[id(x)] for x in inputs])  # one stays one
         padding = None if padding is None else F.reshape(padding, (1, -1))
-    _check_widths(inputs, embed_dim_to_check, num_heads, use_separate_proj_weight)
-    weights = (q_proj_weight, k_proj_weight, v_proj_weight)
-    flat = _projected(inputs, in_proj_weight, in_proj_bias, use_separate_proj_weight, weights)
+    _check_widths(inputs, embed_dim, num_heads, separate)
+    flat = _projected(inputs, in_proj_weight, in_proj_bias, separate, weights)
     length, batch, width = inputs[0].shape
+    order, back = (1, 2, 0, 3), (2, 0, 1, 3)
+    if batch_first:
+        length, batch, order, back = batch, length, (0, 2, 1, 3), (0, 2, 1, 3)
     heads = (batch, num_heads, -1, width // num_heads)
-    q, k, v = (
-        F.permute(F.reshape(x, (x.shape[0], *heads[:2], heads[3])), (1, 2, 0, 3)) for x in flat
-    )
+    q, k, v = (F.permute(F.reshape(x, (*x.shape[:2], *heads[1::2])), order) for x in flat)
     k = k if static_k is None else F.reshape(static_k, heads)
     v = v if static_v is None else F.reshape(static_v, heads)
     given = [x is not None for x in (bias_k, bias_v, static_k, static_v)]
@@ -292,9 +311,8 @@ def multi_head_attention_forward(
         mask, padding = (m if m is None else F.constant_pad_nd(m, (0, 1)) for m in (mask, padding))
     joined = _joined_mask(mask, padding, batch, num_heads, (length, k.shape[2]))
     causal = is_causal and key_padding_mask is None and not more
-    dropout_p = dropout_p if training else 0.0
     out, shown = _attended(q, k, v, joined, dropout_p, need_weights, causal)
-    out = F.reshape(F.permute(out, (2, 0, 1, 3)), (length * batch, width))
+    out = F.reshape(F.permute(out, back), (length * batch, width))
     out = F.linear(out, out_proj_weight, out_proj_bias)
     out = F.reshape(out, (*query.shape[:-1], out.shape[1]))
     if shown is not None:

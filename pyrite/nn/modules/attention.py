@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._composites.attention import several_heads
 from ..._tensor import Parameter, Tensor
-from .. import functional, init
+from .. import init
 from ._make import add_parameters
 from .linear import Linear
 from .module import Module
-
-F: Any = functional
 
 
 class NonDynamicallyQuantizableLinear(Linear):
@@ -74,16 +73,12 @@ class MultiheadAttention(Module):
         need_weights: bool = True, attn_mask: Tensor | None = None,
         average_attn_weights: bool = True, is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        turned = self.batch_first and query.ndim == 3
-        inputs = [query, key, value]
-        if turned:
-            swapped = {id(x): x.transpose(0, 1) for x in inputs}
-            inputs = [swapped[id(x)] for x in inputs]
-        out, weights = F.multi_head_attention_forward(
-            *inputs, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias,
-            self.bias_k, self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight,
-            self.out_proj.bias, self.training, key_padding_mask, need_weights, attn_mask,
-            not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight,
-            self.v_proj_weight, average_attn_weights=average_attn_weights, is_causal=is_causal,
+        return several_heads(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight,
+            self.in_proj_bias, self.bias_k, self.bias_v, self.add_zero_attn,
+            self.dropout if self.training else 0.0, self.out_proj.weight, self.out_proj.bias,
+            key_padding_mask, need_weights, attn_mask, not self._qkv_same_embed_dim,
+            (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight),
+            average_attn_weights=average_attn_weights, is_causal=is_causal,
+            batch_first=self.batch_first and query.ndim == 3,
         )  # fmt: skip
-        return out.transpose(0, 1) if turned else out, weights
