@@ -1,4 +1,4 @@
-"""Arguments of the kernels that copy and index, each above the size from which they serve."""
+"""Arguments of the kernels that copy, index and order, of sizes that they serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 
 RNG = np.random.default_rng(5)
 MOVES: dict[str, list[tuple[Any, ...]]] = {}
-ADDING = {"index_put_add", "index_grad", "embedding_grad", "scatter_sum", "gather_grad"}
+ADDING = {
+    "index_put_add", "index_grad", "embedding_grad", "scatter_sum", "gather_grad", "cumsum",
+    "logsumexp",
+}  # fmt: skip
 
 
 def numbers(*shape: int, kind: str = "float32") -> np.ndarray:
@@ -98,9 +101,39 @@ def whole_slices(kind: str) -> None:
         add("embedding_grad", (a(10, 50, 300), indices(90, 10, 50), 90))
 
 
+def orders() -> None:
+    tied = np.round(numbers(9, 7, 129) / 9)
+    tied[..., ::17], tied[..., 3::29], tied[..., 5::31] = np.nan, -0.0, np.inf
+    for rows in (numbers(67, 93), numbers(1, 5000), tied):
+        for down in (False, True):
+            add("sort_indices", (rows, -1, down))
+    for k in (1, 5, 64):
+        add("topk_indices", (numbers(31, 200), k), (numbers(5, 7, 900), k, 2, False))
+    for shape, dim in (((67, 129), 0), ((9, 1000), 1), ((5, 7, 33, 31), (0, 2)), ((70, 90), ())):
+        for keep in (False, True):
+            add("logsumexp", (numbers(*shape), dim, keep))
+            for kind in ("float32", "float64"):
+                x = np.round(numbers(*shape, kind=kind))
+                for name in ("amax", "amin"):
+                    add(name, (x, dim, keep))
+                if isinstance(dim, int):
+                    for name in ("argmax", "argmin"):
+                        add(name, (x, dim, keep))
+                    add(
+                        "extreme",
+                        (x, dim, keep, keep),
+                        (np.where(x > 9, np.nan, x), dim, keep, True),
+                    )
+    for name in ("argmax", "argmin"):
+        add(name, (numbers(50_003), None), (numbers(5, 7, 33), None, True))
+    for kind in ("float32", "float64"):
+        add("cumsum", (numbers(67, 129, kind=kind), -1), (numbers(5000, kind=kind), 0))
+
+
 for _kind in ("float32", "int64", "complex64"):
     copies(_kind)
     along_a_dimension(_kind)
     whole_slices(_kind)
 along_a_dimension("float64")
 whole_slices("float64")
+orders()

@@ -272,6 +272,14 @@ def minus(x: Any, y: Any) -> Any:
     return x - y
 
 
+@inline()
+def order_key(x: Any) -> Any:
+    """An integer in the order of float32 numbers: NaN last, -0 as 0."""
+    bits = np.int64(np.float32(x + ZERO).view(np.int32))
+    key = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    return key if x == x else np.int64(0x7FFFFFFF)
+
+
 @inline("contract", "reassoc")
 def total(x: Any) -> Any:
     """The sum of a vector as float64: runs of 256 in its own type, their sums in float64."""
@@ -282,6 +290,15 @@ def total(x: Any) -> Any:
         for i in range(run.size):
             part += run[i]
         result += part
+    return result
+
+
+@inline("contract", "reassoc")
+def exact_total(x: Any) -> Any:
+    """The sum of a vector in float64."""
+    result = 0.0
+    for i in range(x.size):
+        result += x[i]
     return result
 
 

@@ -7,6 +7,7 @@ one thread: results do not depend on how many there are.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -15,11 +16,12 @@ import numpy as np
 
 from ._jit import Ints, Vector, loop
 from ._registry import F32, F64, I64, Array, empty, kernel, part
-from .move import Sizes, as_floats, flat, ordered_copy
+from .move import Sizes, as_floats, ordered_copy
 
 BOTH = ("float32", "float64")
 MIN = 256
 COLUMNS = 128  # of a part, at least
+WHOLE = slice(None)
 
 
 @loop(kinds=BOTH)
@@ -106,75 +108,107 @@ def put(
                     out[spot] = out[spot] + v if how[9] else v
 
 
-def spread_index(index: Array, shape: Sizes) -> Any:
-    """An index' memory as a vector of int64, and its steps in `shape`; None where it has none."""
+def compact(x: Array) -> Array:
+    """A C-contiguous array that broadcasts to `x`: dimensions that are expanded have size 1."""
+    if x.flags.c_contiguous:
+        return x
+    return np.ascontiguousarray(x[tuple([slice(0, 1) if s == 0 else WHOLE for s in x.strides])])
+
+
+def as_index(index: Array) -> Array | None:
+    """An index as int64, compact; None for other types."""
     if index.dtype is not I64:
         if index.dtype.kind != "i" or index.itemsize != 4:
             return None
         index = index.astype(I64)
-    found = flat(index[tuple([slice(0, 1) if s == 0 else slice(None) for s in index.strides])])
-    if found is None:
-        return None
-    vector, steps = found
-    own = [0 if n == 1 else s for n, s in zip(index.shape, steps)]
-    return vector, tuple([0] * (len(shape) - len(own)) + own)
+    return compact(index)
 
 
-def folded(shape: Sizes, steps: Sizes, d: int) -> Any:
-    """Steps of an index along (outer, dimension d, inner); None where those do not merge."""
-    out = []
+def folded(own: Sizes, shape: Sizes, d: int) -> Sizes | None:
+    """Steps along (outer, dimension d, inner) of a contiguous array that broadcasts to `shape`.
+
+    None where those of several dimensions do not merge into one.
+    """
+    own = (1,) * (len(shape) - len(own)) + own
+    steps = [0 if n == 1 else prod(own[k + 1 :]) for k, n in enumerate(own)]
+    ends = []
     for dims in (range(d), range(d + 1, len(shape))):
         kept = [(shape[k], steps[k]) for k in dims if shape[k] > 1]
         if any(s != n * t for (_, s), (n, t) in pairwise(kept)):
             return None
-        out.append(kept[-1][1] if kept else 0)
-    return out[0], steps[d], out[1]
+        ends.append(kept[-1][1] if kept else 0)
+    return ends[0], steps[d], ends[1]
 
 
-def taken(input: Array, index: Array, shape: Sizes, d: int, wrap: bool, lead: Sizes) -> Any:
-    """The elements of `input` that an index of `shape` names along `d`; `lead` is the result's."""
-    found = spread_index(index, shape)
-    kind = as_floats(input)
-    if found is None or kind is None or not input.flags.c_contiguous or not prod(shape):
-        return NotImplemented
-    steps = folded(shape, found[1], d)
-    n, inner, m = input.shape[d], prod(input.shape[d + 1 :]), shape[d]
-    if steps is None or not n:
-        return NotImplemented
+@lru_cache(maxsize=4096)
+def _reading(shape: Sizes, own: Sizes, wanted: Sizes, d: int, wrap: bool) -> Any:
+    """For `take`: how, the number of elements, and those of a part; None where it cannot serve."""
+    steps, size = folded(own, wanted, d), prod(wanted)
+    n, inner, m = shape[d], prod(shape[d + 1 :]), wanted[d]
+    if steps is None or not n or not size:
+        return None
     lines = (m, inner, *steps) if inner > 1 else (1, m, steps[0], 0, steps[1])
-    how = np.array([*lines, n, inner, inner > 1, wrap], I64)
-    out, bad, size = empty(lead, input.dtype), np.zeros(1, I64), prod(shape)
-    flat_out = out.reshape(-1).view(kind)
-    take[kind is F64](size, part(size), input.reshape(-1).view(kind), found[0], how, flat_out, bad)
+    return np.array([*lines, n, inner, inner > 1, wrap], I64), size, part(size)
+
+
+@lru_cache(maxsize=4096)
+def _writing(
+    shape: Sizes, own: Sizes, source: Sizes, wanted: Sizes, d: int, wrap: bool, add: bool,
+    fresh: bool,
+) -> Any:  # fmt: skip
+    """For `put`: how, the number of parts, and those that go together; None as in `_reading`."""
+    steps, places, size = folded(own, wanted, d), folded(source, wanted, d), prod(wanted)
+    if steps is None or places is None or not size:
+        return None
+    outer, n, inner = prod(shape[:d]), shape[d], prod(shape[d + 1 :])
+    width = max(COLUMNS, -(-inner // 8))
+    blocks = -(-inner // width)
+    how = [wanted[d], blocks, width, *steps, n, inner, wrap, add, fresh, *places]
+    work, parts = size + outer * n * inner * fresh, outer * blocks
+    return np.array(how, I64), parts, max(1, part(work) * parts // work)
+
+
+def taken(input: Array, index: Array, wanted: Sizes, d: int, wrap: bool, lead: Sizes) -> Any:
+    """The elements of `input` that an index names along `d`; the result has the shape `lead`.
+
+    Args:
+        wanted: the result's shape with `d` as one dimension, to which the index broadcasts.
+    """
+    places = as_index(index)
+    if places is None or not input.flags.c_contiguous:
+        return NotImplemented
+    plan, kind = _reading(input.shape, places.shape, wanted, d, wrap), input.dtype
+    if plan is None or (floats := as_floats(input)) is None:
+        return NotImplemented
+    how, size, chunk = plan
+    out, bad = empty(lead, kind), np.zeros(1, I64)
+    x, to = (input, out) if kind is floats else (input.view(floats), out.view(floats))
+    take[floats is F64](size, chunk, x, places, how, to, bad)
     return NotImplemented if bad[0] else out
 
 
 def written(
-    out: Array, values: Array, index: Array, shape: Sizes, d: int, wrap: bool, add: bool,
+    out: Array, values: Array, index: Array, wanted: Sizes, d: int, wrap: bool, add: bool,
     fresh: bool = False,
 ) -> Any:  # fmt: skip
-    """Write or add values of `shape` into `out` where an index says; NotImplemented or None.
+    """Write or add values of the shape `wanted` where an index says; NotImplemented or None.
 
     Nothing has been written where it declines, unless `out` is `fresh` memory.
     """
-    kind = as_floats(out)
-    found, source = spread_index(index, shape), flat(np.broadcast_to(values, shape))
-    if found is None or source is None or kind is None or values.dtype is not out.dtype:
+    places, kind, floats = as_index(index), out.dtype, as_floats(out)
+    if places is None or floats is None or values.dtype is not kind or (add and kind is not floats):
         return NotImplemented
-    if (add and out.dtype is not kind) or not out.flags.c_contiguous or not prod(shape):
+    x = compact(values)
+    plan = _writing(out.shape, places.shape, x.shape, wanted, d, wrap, add, fresh)
+    if plan is None or not out.flags.c_contiguous:
         return NotImplemented
-    steps, places = folded(shape, found[1], d), folded(shape, source[1], d)
-    if steps is None or places is None or not (fresh or _in_range(found[0], out.shape[d], wrap)):
+    if not (fresh or _in_range(places, out.shape[d], wrap)):
         return NotImplemented
-    outer, n, inner = prod(out.shape[:d]), out.shape[d], prod(out.shape[d + 1 :])
-    width = max(COLUMNS, -(-inner // 8))
-    blocks = -(-inner // width)
-    how = np.array([shape[d], blocks, width, *steps, n, inner, wrap, add, fresh, *places], I64)
-    bad, parts = np.zeros(1, I64), outer * blocks
-    chunk = max(1, part(prod(shape)) * parts // prod(shape))
-    put[kind is F64](
-        parts, chunk, source[0].view(kind), found[0], how, out.reshape(-1).view(kind), bad
-    )
+    how, parts, chunk = plan
+    bad, to = np.zeros(1, I64), out
+    if kind is not floats:
+        x, to = x.reshape(-1).view(floats), out.view(floats)
+    put[floats is F64](parts, chunk, x, places, how, to, bad)
     return NotImplemented if bad[0] else None
 
 
@@ -182,14 +216,9 @@ def _in_range(index: Array, n: int, wrap: bool) -> bool:
     return bool(index.max() < n and index.min() >= (-n if wrap else 0))
 
 
-def _sliced(input: Array, index: Array, d: int) -> Sizes:
-    """The shape of whole slices of `d`, one per index."""
-    return (*input.shape[:d], index.size, *input.shape[d + 1 :])
-
-
-def _as_dim(index: Array, d: int, ndim: int) -> Array:
-    """A contiguous index as a vector along dimension d, expanded along the others."""
-    return index.reshape(-1, *(1,) * (ndim - d - 1))
+def _column(index: Array, d: int, ndim: int) -> Array:
+    """A contiguous index along dimension d, to be broadcast along the others."""
+    return index.reshape((-1,) + (1,) * (ndim - d - 1))
 
 
 # --- the kernels ----------------------------------------------------------------------------
@@ -197,12 +226,12 @@ def _as_dim(index: Array, d: int, ndim: int) -> Array:
 
 @kernel("index", MIN)
 def index(input: Array, indices: Any, dims: Sizes, wrap: bool = True) -> Any:
-    (first, *more), d = indices, dims[0]
-    if more or not first.flags.c_contiguous or not input.ndim:
+    first, d, shape = indices[0], dims[0], input.shape
+    if len(dims) > 1 or not first.flags.c_contiguous or not shape:
         return NotImplemented
-    lead = (*input.shape[:d], *first.shape, *input.shape[d + 1 :])
-    spread = _as_dim(first, d, input.ndim)
-    return taken(input, spread, _sliced(input, first, d), d, wrap, lead)
+    lead = shape[:d] + first.shape + shape[d + 1 :]
+    wanted = lead if first.ndim == 1 else shape[:d] + (first.size,) + shape[d + 1 :]
+    return taken(input, _column(first, d, len(shape)), wanted, d, wrap, lead)
 
 
 @kernel("embedding", MIN)
@@ -230,17 +259,18 @@ def _added(g: Array, index: Array, shape: Sizes, d: int, wrap: bool, size: Sizes
     if prod(shape) < MIN or g.dtype not in (F32, F64) or not prod(size):
         return NotImplemented
     out = empty(size, g.dtype)
-    done = written(out, g.reshape(shape), index, shape, d, wrap, True, True)
+    x = g if g.shape == shape else g.reshape(shape)
+    done = written(out, x, index, shape, d, wrap, True, True)
     return out if done is None else done
 
 
 @kernel("index_grad")
 def index_grad(g: Array, indices: Any, dims: Sizes, size: Sizes) -> Any:
-    (first, *more), d = indices, dims[0]
-    if more or not first.flags.c_contiguous:
+    first, d = indices[0], dims[0]
+    if len(dims) > 1 or not first.flags.c_contiguous:
         return NotImplemented
-    shape = (*size[:d], first.size, *size[d + 1 :])
-    return _added(g, _as_dim(first, d, len(size)), shape, d, True, size)
+    shape = size[:d] + (first.size,) + size[d + 1 :]
+    return _added(g, _column(first, d, len(size)), shape, d, True, size)
 
 
 @kernel("embedding_grad")
@@ -261,13 +291,13 @@ def index_write(
     input: Array, values: Array, indices: Any, dims: Sizes, accumulate: bool = False,
     wrap: bool = True,
 ) -> Any:  # fmt: skip
-    (first, *more), d = indices, dims[0]
-    if more or first.ndim != 1 or not first.flags.c_contiguous or not input.ndim:
+    first, d, shape = indices[0], dims[0], input.shape
+    if len(dims) > 1 or first.ndim != 1 or not first.flags.c_contiguous or not shape:
         return NotImplemented
-    shape = _sliced(input, first, d)
-    if values.size == 1 or values.shape == shape:
-        return written(input, values, _as_dim(first, d, input.ndim), shape, d, wrap, accumulate)
-    return NotImplemented
+    wanted = shape[:d] + first.shape + shape[d + 1 :]
+    if values.ndim and values.shape != wanted:
+        return NotImplemented
+    return written(input, values, _column(first, d, len(shape)), wanted, d, wrap, accumulate)
 
 
 @kernel("scatter_write", MIN)
