@@ -1,7 +1,7 @@
 """The one thread pool of the NumPy backend, and how many threads it uses.
 
 Workers are daemon threads that live in compiled code without the interpreter lock: they spin for
-up to 0.1 ms after a region, then sleep on a pipe. A region opens and closes without waiting for
+up to a millisecond after a region, then sleep on a pipe. A region opens and closes without waiting for
 threads that have not woken; on Linux it keeps them off the launching thread's processor, where
 the system would often wake them, beside an idle one. One thread launches at a time; a thread that
 finds the pool taken, a loader's thread (`run_serially`) and a forked child run their regions
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-SPINS = 2000  # pauses of 5 to 50 ns
+SPINS = 20_000  # pauses of 5 to 50 ns: longer than Python takes from op to op
 
 # Words of the pool's record, which all threads share (addresses in bytes; those that are written
 # while threads wait lie on cache lines of their own). OWNER: 1 while a thread launches.
