@@ -4,6 +4,7 @@
 
 A workload is timed only after the losses of its first steps agree. The bound is 1e-3: both
 libraries round each operation to float32, and the differences of some 1e-7 grow with each update.
+Beyond it, Pyrite's losses may be twice as far from those of float64 as PyTorch's.
 `--memory` compares the highest memory of a step in fresh processes instead of its time.
 """
 

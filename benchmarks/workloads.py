@@ -66,6 +66,15 @@ class Running:
         arrays = self.workload.inputs(rng, batch), self.workload.targets(rng, batch)
         self.inputs, self.targets = ([self.t.from_numpy(a) for a in part] for part in arrays)
 
+    def widen(self) -> None:
+        """Go on in float64."""
+        self.model.double()
+        self.optimizers = self.workload.optimizers(self.t, self.model)
+        self.inputs, self.targets = (
+            [x.double() if x.is_floating_point() else x for x in part]
+            for part in (self.inputs, self.targets)
+        )
+
     def step(self) -> Any:
         """Train once; returns the loss."""
         return self.workload.step(
