@@ -1,11 +1,11 @@
 """The one thread pool of the NumPy backend, and how many threads it uses.
 
 Workers are daemon threads that live in compiled code without the interpreter lock: they spin for
-up to a millisecond after a region, then sleep on a pipe. A region opens and closes without waiting for
-threads that have not woken; on Linux it keeps them off the launching thread's processor, where
-the system would often wake them, beside an idle one. One thread launches at a time; a thread that
-finds the pool taken, a loader's thread (`run_serially`) and a forked child run their regions
-alone, to the same bits.
+up to a millisecond after a region, then sleep on a pipe. A region opens and closes without
+waiting for threads that have not woken; on Linux it keeps them off the launching thread's
+processor, where the system would often wake them, beside an idle one. One thread launches at a
+time; a thread that finds the pool taken, a loader's thread (`run_serially`) and a forked child run
+their regions alone, to the same bits.
 """
 
 from __future__ import annotations
