@@ -27,7 +27,8 @@ DOORS = (
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim", "optim.lr_scheduler",
     "random", "safetensors", "serialization", "signal.windows", "sparse", "special", "testing",
     "utils", "utils.checkpoint", "utils.data", "vision", "vision.datasets",
-    "vision.models", "vision.models.segmentation", "vision.ops", "vision.transforms",
+    "vision.models", "vision.models.feature_extraction", "vision.models.segmentation",
+    "vision.ops", "vision.transforms",
     "vision.transforms.functional", "vision.transforms.v2", "vision.transforms.v2.functional",
     "vision.tv_tensors", "vision.utils",
 )  # fmt: skip

@@ -88,7 +88,8 @@ class MobileNetV2(nn.Module):
         fill(self, conv=fan_out, linear=small)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).mean((2, 3)))
+        x = nn.functional.adaptive_avg_pool2d(self.features(x), (1, 1))
+        return self.classifier(x.flatten(1))
 
 
 mobilenet_v2 = builder("mobilenet_v2", "MobileNetV2.", MobileNetV2)
