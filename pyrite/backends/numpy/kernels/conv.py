@@ -1,17 +1,20 @@
 """Convolution over one or two spatial dimensions and its gradients; float32 and float64.
 
-`winograd` serves 3 x 3 windows at stride 1 between many channels, `direct` all others. Parts are
-cut by shape, so no result depends on the number of threads.
+`winograd` serves many 3 x 3 windows at stride 1 between many channels, `depthwise` one filter per
+channel, `matmul` what is one product, `direct` all others. Parts are cut by shape, so no result
+depends on the number of threads.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from . import depthwise, direct, winograd
 from ._registry import F32, F64, Array, empty, kernel
+from .matmul import linear, linear_grad_weight, matmul
 
 Sizes = tuple[int, ...]
 
@@ -32,7 +35,11 @@ def shape_of(
             (size[2:], out, weight[2:], stride, padding, dilation), (1, 1, 1, 1, 0, 1)
         )
     ]
-    return direct.Shape(size[0], groups, weight[1], weight[0] // groups, *rest)
+    p = direct.Shape(size[0], groups, weight[1], weight[0] // groups, *rest)
+    if direct.is_single(p):
+        row = (1, prod(p.size))  # positions, whatever their rows
+        return p._replace(size=row, out=row)
+    return p
 
 
 def tensors(*arrays: Array | None) -> list[Array] | None:
@@ -44,11 +51,23 @@ def tensors(*arrays: Array | None) -> list[Array] | None:
     return [np.ascontiguousarray(a) for a in given]
 
 
-def by_winograd(kind: Any, p: direct.Shape) -> bool:
-    """Whether `winograd` serves: the results are those of all windows, too."""
+def by_winograd(kind: Any, p: direct.Shape, least: float = 1e4) -> bool:
+    """Whether `winograd` serves: there are many windows, and the results are those of all."""
+    if p.batch * prod(p.out) * (p.inputs * p.outputs) ** 0.5 < 4 * least:
+        return False
     rest = (p.kernel, p.stride, p.padding, p.dilation)
     whole = tuple([n + 2 * pad - 2 for n, pad in zip(p.size, p.padding, strict=True)])
     return winograd.fits(kind, p.inputs, p.outputs, p.groups, rest) and p.out == whole
+
+
+def as_product(kind: Any, p: direct.Shape) -> str:
+    """Of what convolutions are products of matrices: one "image" by points, or whole "windows"."""
+    if kind is not F32 or p.groups > 1:
+        return ""
+    if p.batch == 1 and direct.is_single(p):
+        return "image"
+    whole = p.kernel == p.size and p.padding == (0, 0) and p.out == p.dilation == (1, 1)
+    return "windows" if whole else ""
 
 
 @kernel("convolution")
@@ -64,6 +83,13 @@ def convolution(
         return NotImplemented
     x, w, *shift = given
     b = shift[0] if shift else None
+    matrix = w.reshape(p.groups * p.outputs, -1)
+    match as_product(x.dtype, p):
+        case "image":
+            made = matmul(matrix, x.reshape(p.inputs, -1))
+            return (made if b is None else made + b[:, None]).reshape(1, p.outputs, *out)
+        case "windows":
+            return linear(x.reshape(p.batch, -1), matrix, b).reshape(p.batch, -1, *out)
     if by_winograd(x.dtype, p):
         return winograd.convolve(x, w, b, p.outputs, p.padding[0], False)
     result = empty((input.shape[0], weight.shape[0], *out), x.dtype)
@@ -84,6 +110,12 @@ def conv_grad_input(
     if given is None or p is None:
         return NotImplemented
     g, w = given
+    matrix = w.reshape(p.groups * p.outputs, -1)
+    match as_product(g.dtype, p):
+        case "image":
+            return matmul(matrix.T, g.reshape(p.outputs, -1)).reshape(size)
+        case "windows":
+            return matmul(g.reshape(p.batch, -1), matrix).reshape(size)
     if by_winograd(g.dtype, p):
         return winograd.convolve(g, w, None, p.inputs, 2 - p.padding[0], True)
     result = empty(size, g.dtype)
@@ -104,7 +136,13 @@ def conv_grad_weight(
     if given is None or p is None:
         return NotImplemented
     g, x = given
-    if by_winograd(g.dtype, p):
+    match as_product(g.dtype, p):
+        case "image":
+            return linear(g.reshape(p.outputs, -1), x.reshape(p.inputs, -1)).reshape(size)
+        case "windows":
+            made = linear_grad_weight(g.reshape(p.batch, -1), x.reshape(p.batch, -1))
+            return made.reshape(size)
+    if by_winograd(g.dtype, p, 3e4):
         return winograd.filter_gradient(g, x, p.padding[0])
     if depthwise.fits(p, g.dtype):
         return depthwise.filter_gradient(p, g, x).reshape(size)

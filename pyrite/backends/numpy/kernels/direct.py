@@ -145,17 +145,24 @@ def results(
 
 
 @loop(kinds=BOTH)
-def pack(
-    w: Vector, lines: Ints, weights: Ints, groups: int, step: int, out: Vector, lo: int, hi: int
+def swap(
+    w: Vector, outputs: int, inputs: int, taps: int, out: Vector, lo: int, hi: int
 ) -> None:  # fmt: skip
-    """A part is a few of a group's channels: [group][part][depth][channel]."""
-    pieces, depth = (lines.size + FEW - 1) // FEW, weights.size
+    """A weight with inputs and outputs of its groups in each other's place; a part is one input."""
+    lanes, to = s.lanes(w), lo * outputs * taps
     for part in range(lo, hi):
-        first, at = part % pieces * FEW, part // pieces * step
-        have = min(FEW, lines.size - first)
-        for k in range(depth):
-            for c in range(have):
-                out[(part * depth + k) * FEW + c] = w[at + lines[first + c] + weights[k]]
+        at = (part // inputs * outputs * inputs + part % inputs) * taps
+        end = (part + 1) * outputs * taps
+        for _ in range(outputs):
+            k = 0  # what a vector has too much the next one covers
+            while k < taps and at + k + lanes <= w.size and to + k + lanes <= end:
+                s.move(w, at + k, out, to + k)
+                k += lanes
+            while k < taps:
+                out[to + k] = w[at + k]
+                k += 1
+            at += inputs * taps
+            to += taps
 
 
 @inline()
@@ -420,11 +427,13 @@ def backward_cut(p: Shape, lanes: int, most: int) -> Cut:
 
 
 def in_place(p: Shape, lanes: int) -> bool:
-    """Whether `by_points` serves."""
-    return (
-        p.kernel == p.stride == (1, 1) and p.padding == (0, 0) and p.size == p.out
-        and prod(p.size) >= lanes
-    )  # fmt: skip
+    """Whether `by_points` serves: windows are single elements, of several images."""
+    return is_single(p) and prod(p.size) >= lanes and p.batch * p.groups >= PARTS
+
+
+def is_single(p: Shape) -> bool:
+    """Whether windows are single elements, all of them."""
+    return p.kernel == p.stride == (1, 1) and p.padding == (0, 0) and p.size == p.out
 
 
 def by_points(p: Shape, x: Array, w: Array, bias: Array | None, back: bool, out: Array) -> Array:
@@ -458,11 +467,10 @@ def run(p: Shape, x: Array, w: Array, bias: Array | None, back: bool, out: Array
         return out
     parts, room, tables = columns_plan(p, lanes, back)
     if back and p.batch * prod(p.out) >= PIXELS:  # a channel's weights lie far apart
-        depth, lines, step = tables[3].size, tables[5], int(tables[6][8])
-        pieces = -(-lines.size // FEW)
-        packed = empty((p.groups * pieces * depth * FEW,), x.dtype)
-        pack[double](p.groups * pieces, 1, w.reshape(-1), lines, tables[3], p.groups, step, packed)
-        w, tables = packed, _packed(p, lanes)
+        swapped = empty(w.shape, x.dtype)
+        swap[double](p.groups * p.inputs, FEW, w.reshape(-1), p.outputs, p.inputs, prod(p.kernel),
+                     swapped.reshape(-1))  # fmt: skip
+        w, tables = swapped, _swapped(p, lanes)
     results_of_columns[double](
         parts, 1, x.reshape(-1), w.reshape(-1), shift, *tables,
         aligned(room * free.size, x.dtype), free, out.reshape(-1),
@@ -499,14 +507,13 @@ def columns_plan(p: Shape, lanes: int, back: bool) -> tuple[int, int, tuple[Arra
 
 
 @lru_cache(SHAPES)
-def _packed(p: Shape, lanes: int) -> tuple[Array, ...]:
-    """The tables of the gradient of the input, of packed weights."""
-    near, far, phases, weights, places, lines, cut, *rest = columns_plan(p, lanes, True)[2]
-    piece, channel = np.divmod(np.arange(lines.size, dtype=I64), FEW)
-    cut = cut.copy()
-    cut[8] = -(-lines.size // FEW) * FEW * weights.size
-    lines = piece * (FEW * weights.size) + channel
-    return near, far, phases, table(weights.size, FEW), places, lines, cut, *rest
+def _swapped(p: Shape, lanes: int) -> tuple[Array, ...]:
+    """The tables of the gradient of the input for a swapped weight."""
+    near, far, phases, weights, places, _, *rest = columns_plan(p, lanes, True)[2]
+    taps = prod(p.kernel)
+    output, tap = np.divmod(weights, p.inputs * taps)
+    lines = table(p.inputs, p.outputs * taps)
+    return near, far, phases, output * taps + tap, places, lines, *rest
 
 
 @lru_cache(SHAPES)
