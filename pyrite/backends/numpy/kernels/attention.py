@@ -8,8 +8,9 @@ operands may be heads side by side, as projections leave them: only rows must be
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -21,7 +22,7 @@ from ._math import INF, ONE, ZERO
 from ._registry import F32, I64, Array, empty, kernel
 from .random import call, factors
 from .random import scale as kept_scale
-from .winograd import aligned, slots, table
+from .winograd import slots, table
 
 LANES = 16
 QUERIES, KEYS = 32, 256  # of a block of weights, at most
@@ -29,7 +30,8 @@ LINE = KEYS + LANES  # from one query's weights to the next: an odd number of ca
 PART = 256  # queries of a part of forward, at most
 FEW = 8  # parts that there should be
 MIN = 512
-NONE = np.empty((0, 0), F32)
+NONE, ALL = np.empty((0, 0), F32), np.zeros(1, I64)
+Sizes: TypeAlias = tuple[int, ...]
 
 
 @inline()
@@ -299,41 +301,66 @@ def attention_grad_parts(
     s.give(slots, slot)
 
 
-def _four(x: Array) -> Array:
-    """As (batch, heads, length, features)."""
-    return x.reshape(prod(x.shape[:-3]), *((1,) * (3 - x.ndim) + x.shape)[-3:])
+class Plan(NamedTuple):
+    """What a call's shapes and strides tell: the loops' tables, and how many parts there are."""
+
+    parts: int
+    places: Array
+    sizes: Array
+    tables: tuple[Array, ...]
+    room: int  # elements of scratch per thread
 
 
-def _direct(x: Array) -> bool:
-    """Whether the rows of a 4-D array are contiguous and come one after the other."""
-    *outer, row, unit = x.strides
-    return unit == 4 and row >= 4 * x.shape[3] and min(outer) >= 0 and x.flags.writeable
+@lru_cache(1024)
+def _laid(shape: Sizes, strides: Sizes) -> tuple[Sizes, int] | None:
+    """Elements per batch, head and row, and of all the memory from the first one on.
+
+    None where rows are not contiguous or do not come one after the other.
+    """
+    lead = len(shape) - 3
+    if lead > 1:  # several dimensions are one batch if they are contiguous
+        whole = all(strides[d] == strides[d + 1] * shape[d + 1] for d in range(lead - 1))
+        if not whole:
+            return None
+        shape, strides = (prod(shape[:lead]), *shape[lead:]), strides[lead - 1 :]
+    shape, strides = (1,) * (4 - len(shape)) + shape, (0,) * (4 - len(strides)) + strides
+    if strides[3] != 4 or strides[2] < 4 * shape[3] or min(strides) < 0:
+        return None
+    steps = tuple([step // 4 for step in strides])
+    return steps[:3], 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+
+
+def _memory(x: Array) -> tuple[Array, Sizes]:
+    """The memory of an operand as a vector, a copy where it must, and its steps."""
+    found = _laid(x.shape, x.strides)
+    if found is None or not x.flags.writeable:
+        x = np.array(x, order="C")
+        found = _laid(x.shape, x.strides)
+        assert found is not None
+    if x.flags.c_contiguous:
+        return x.reshape(-1), found[0]
+    return as_strided(x, (found[1],), (4,)), found[0]
+
+
+@lru_cache(1024)
+def _order(shape: Sizes, strides: Sizes) -> tuple[Sizes, Sizes] | None:
+    """How to lay out an array as one of these strides is, but densely; None for in order."""
+    order = sorted(range(len(shape)), key=lambda d: -strides[d])
+    if len(shape) != 4 or order == [0, 1, 2, 3] or order[-1] != 3:
+        return None
+    return tuple([shape[d] for d in order]), tuple(np.argsort(order).tolist())
 
 
 def _new(like: Array) -> Array:
     """An array of the same shape, with the heads side by side where `like` has them so."""
-    order = sorted(range(like.ndim), key=lambda d: -like.strides[d])
-    if order[-1] != like.ndim - 1 or like.ndim != 4:
-        return empty(like.shape, F32)
-    made = empty(tuple([like.shape[d] for d in order]), F32)
-    return made.transpose(np.argsort(order))
-
-
-def _vector(x: Array) -> tuple[Array, tuple[int, ...]]:
-    """The memory of a 4-D array as a vector, and the elements per batch, head and row."""
-    if not _direct(x):
-        x = np.array(x, order="C")
-    steps = tuple([step // 4 for step in x.strides[:3]])
-    if x.flags.c_contiguous:
-        return x.reshape(-1), steps
-    length = 1 + sum((n - 1) * step for n, step in zip(x.shape, (*steps, 1), strict=True))
-    return as_strided(x, (length,), (4,)), steps
+    order = _order(like.shape, like.strides)
+    return empty(like.shape, F32) if order is None else empty(order[0], F32).transpose(order[1])
 
 
 def _mask(mask: Array | None, batch: tuple[int, ...], keys: int) -> tuple[Array, Array, int] | None:
     """The mask as rows to add, the first row of each head, and the rows per query (-1: no mask)."""
     if mask is None:
-        return NONE, np.zeros(1, I64), -1
+        return NONE, ALL, -1
     if mask.ndim == 0 or mask.shape[-1] != keys:
         return None
     if mask.dtype.kind == "b":
@@ -348,7 +375,11 @@ def _mask(mask: Array | None, batch: tuple[int, ...], keys: int) -> tuple[Array,
 
 
 def _dropout(p: float, seed: int, offset: int) -> tuple[Array, float]:
-    return call(p, seed, offset), kept_scale(p) if p else -1.0
+    return (call(p, seed, offset), kept_scale(p)) if p else (ALL, -1.0)
+
+
+def _fit(*arrays: Array) -> bool:
+    return all(a.dtype is F32 and a.size for a in arrays)
 
 
 def _even(n: int, parts: int) -> int:
@@ -361,36 +392,63 @@ def _pitch(width: int) -> int:
     return (-(-width // LANES) | 1) * LANES
 
 
+@lru_cache(1024)
+def _forward_plan(
+    query: Sizes, value: Sizes, places: tuple[Sizes, ...], causal: bool, step: int
+) -> Plan:
+    (length, width), (keys, wide), count = query[-2:], value[-2:], prod(query[:-2])
+    per = _even(length, max(-(-length // PART), min(-(-FEW // count), -(-length // QUERIES))))
+    tile, parts = _even(per, -(-per // QUERIES)), -(-length // per)
+    heads, q_pitch, pitch = query[-3] if len(query) > 2 else 1, _pitch(width), _pitch(wide)
+    sizes = heads, length, keys, width, causal, step, wide, q_pitch, pitch, parts, per, tile
+    units = max(KEYS, width)
+    tables = (
+        table(LANES, places[1][2]), table(units), table(units, LANES), table(QUERIES, LINE),
+        table(QUERIES, q_pitch), table(KEYS, pitch),
+    )  # fmt: skip
+    room = KEYS * (width + pitch + 1) + QUERIES * LINE + per * (q_pitch + pitch + 2) + LANES
+    return Plan(count * parts, np.array(places), np.array(sizes), tables, room)
+
+
 @kernel("attention", MIN)
 def attention(
     query: Array, key: Array, value: Array, attn_mask: Array | None, dropout_p: float,
     is_causal: bool, scale: float, seed: int, offset: int,
 ) -> Any:  # fmt: skip
-    batch, masks = query.shape[:-2], _mask(attn_mask, query.shape[:-2], key.shape[-2])
-    if masks is None or not all(a.dtype is F32 and a.size for a in (query, key, value)):
+    masks = _mask(attn_mask, query.shape[:-2], key.shape[-2])
+    if masks is None or not _fit(query, key, value):
         return NotImplemented
     shape = (*query.shape[:-1], value.shape[-1])
     out = _new(query) if shape == query.shape else empty(shape, F32)
-    four = [_four(x) for x in (query, key, value, out)]
-    (q, k, v, o), places = zip(*[_vector(x) for x in four], strict=True)
+    (q, k, v, o), places = zip(*[_memory(x) for x in (query, key, value, out)], strict=True)
     mask, owners, step = masks
-    (length, width), (keys, wide), count = query.shape[-2:], value.shape[-2:], prod(batch)
-    per = _even(length, max(-(-length // PART), min(-(-FEW // count), -(-length // QUERIES))))
-    parts, q_pitch, pitch = -(-length // per), _pitch(width), _pitch(wide)
-    sizes = (
-        four[0].shape[1], length, keys, width, is_causal, step, wide, q_pitch, pitch, parts, per,
-        _even(per, -(-per // QUERIES)),
-    )  # fmt: skip
-    lse, free = empty((*batch, length), F32), slots()
-    room = KEYS * (width + pitch + 1) + QUERIES * LINE + per * (q_pitch + pitch + 2) + LANES
-    units = max(KEYS, width)
+    plan = _forward_plan(query.shape, value.shape, places, is_causal, step)
+    lse, free = empty(query.shape[:-1], F32), slots()
     attention_blocks(
-        count * parts, 1, q, k, v, mask, o, lse.reshape(-1), np.array(places), owners,
-        np.array(sizes), scale, *_dropout(dropout_p, seed, offset), table(LANES, places[1][2]),
-        table(units), table(units, LANES), table(QUERIES, LINE), table(QUERIES, q_pitch),
-        table(KEYS, pitch), aligned(len(free) * room), free,
+        plan.parts, 1, q, k, v, mask, o, lse.reshape(-1), plan.places, owners, plan.sizes, scale,
+        *_dropout(dropout_p, seed, offset), *plan.tables, empty(free.size * plan.room, F32), free,
     )  # fmt: skip
     return out, lse
+
+
+@lru_cache(1024)
+def _backward_plan(
+    query: Sizes, value: Sizes, places: tuple[Sizes, ...], causal: bool, step: int, parts: int,
+    tile: int,
+) -> Plan:  # fmt: skip
+    (length, width), (keys, wide), count = query[-2:], value[-2:], prod(query[:-2])
+    heads, pitch, v_pitch = query[-3] if len(query) > 2 else 1, _pitch(width), _pitch(wide)
+    sizes = heads, length, keys, width, causal, step, wide, pitch, v_pitch, parts, tile
+    extra = (*[0] * 6, count * keys * width, count * keys * wide)
+    units = max(KEYS, width, wide)
+    tables = (
+        table(LANES, places[2][2]), table(LANES, places[3][2]), table(units), table(units, LANES),
+        table(QUERIES, LINE), table(KEYS, pitch), table(KEYS, v_pitch),
+    )  # fmt: skip
+    room = KEYS * (width + wide + 2 * pitch + v_pitch + 1) + LANES
+    room += QUERIES * (2 * pitch + v_pitch + 2 * LINE)
+    steps = np.array([(*p, more) for p, more in zip(places, extra, strict=True)])
+    return Plan(count * parts, steps, np.array(sizes), tables, room)
 
 
 @kernel("attention_grad", MIN)
@@ -401,35 +459,24 @@ def attention_grad(
 ) -> Any:  # fmt: skip
     batch, masks = query.shape[:-2], _mask(attn_mask, query.shape[:-2], key.shape[-2])
     given = (grad, query, key, value, output)
-    if mask_wanted or masks is None or not all(a.dtype is F32 and a.size for a in (*given, lse)):
+    if mask_wanted or masks is None or not _fit(*given, lse):
         return NotImplemented
-    (length, width), (keys, wide), count = query.shape[-2:], value.shape[-2:], prod(batch)
+    length = query.shape[-2]
     tile = _even(length, -(-length // QUERIES))
-    parts = max(1, min(2 * FEW // count, -(-length // tile)))
-    dq = _new(query)
-    dk, dv = (_new(x) if parts == 1 else empty((parts, *x.shape), F32) for x in (key, value))
-    found = [_vector(_four(x)) for x in (*given, dq)]
-    found += [_vector(_four(x if parts == 1 else x[0])) for x in (dk, dv)]
-    (g, q, k, v, o, tq, tk, tv), places = zip(*found, strict=True)
-    if parts > 1:
-        tk, tv = dk.reshape(-1), dv.reshape(-1)
-    places = [(*p, n) for p, n in zip(places, (*[0] * 6, key.size, value.size), strict=True)]
+    parts = max(1, min(2 * FEW // prod(batch), -(-length // tile)))
+    made = [_new(query), *[_new(x) if parts == 1 else empty((parts, *x.shape), F32)
+                           for x in (key, value)]]  # fmt: skip
+    found = [_memory(x) for x in (*given, made[0])]
+    found += [(x.reshape(-1), _memory(x[0])[1]) if parts > 1 else _memory(x) for x in made[1:]]
+    flat, places = zip(*found, strict=True)
     mask, owners, step = masks
-    pitch, v_pitch = _pitch(width), _pitch(wide)
-    sizes = (
-        _four(query).shape[1], length, keys, width, is_causal, step, wide, pitch, v_pitch, parts,
-        tile,
-    )  # fmt: skip
-    free, units = slots(), max(KEYS, width, wide)
-    room = KEYS * (width + wide + 2 * pitch + v_pitch + 1) + LANES
-    room += QUERIES * (2 * pitch + v_pitch + 2 * LINE)
+    plan = _backward_plan(query.shape, value.shape, places, is_causal, step, parts, tile)
+    free = slots()
     attention_grad_parts(
-        count * parts, 1, g, q, k, v, mask, o, np.ascontiguousarray(lse).reshape(-1), tq, tk, tv,
-        np.array(places), owners, np.array(sizes), scale, *_dropout(dropout_p, seed, offset),
-        table(LANES, places[2][2]), table(LANES, places[3][2]), table(units), table(units, LANES),
-        table(QUERIES, LINE), table(KEYS, pitch), table(KEYS, v_pitch), aligned(len(free) * room),
-        free,
+        plan.parts, 1, *flat[:4], mask, flat[4], np.ascontiguousarray(lse).reshape(-1), *flat[5:],
+        plan.places, owners, plan.sizes, scale, *_dropout(dropout_p, seed, offset), *plan.tables,
+        empty(free.size * plan.room, F32), free,
     )  # fmt: skip
     if parts > 1:
-        dk, dv = dk.sum(0), dv.sum(0)
-    return dq, dk, dv, np.empty((*batch, 0), F32)
+        made[1:] = [x.sum(0) for x in made[1:]]
+    return *made, np.empty((*batch, 0), F32)
