@@ -10,7 +10,7 @@ RNG = np.random.default_rng(5)
 MOVES: dict[str, list[tuple[Any, ...]]] = {}
 ADDING = {
     "index_put_add", "index_grad", "embedding_grad", "scatter_sum", "gather_grad", "cumsum",
-    "logsumexp",
+    "logsumexp", "bag_sum", "bag_sum_grad",
 }  # fmt: skip
 
 
@@ -97,6 +97,11 @@ def whole_slices(kind: str) -> None:
             (a(9, 5, 70, 33), [indices(40, 5, 70)], (1,), (9, 40, 33)),
             (a(5000), [indices(900, 5000)], (0,), (900,)),
             (expanded(a(), 500, 33), [indices(90, 500)], (0,), (90, 33)))  # fmt: skip
+        starts = np.array([0, 100, 100, 340, 499])
+        for mean in (False, True):
+            add("bag_sum", (a(90, 33), indices(90, 500), starts, mean, False),
+                (a(90, 300), indices(90, 500), np.append(starts, 500), mean, True))  # fmt: skip
+            add("bag_sum_grad", (a(5, 66), indices(90, 500), starts, 90, mean, False))
         add("embedding_grad", (a(500, 33), indices(90, 500), 90))
         add("embedding_grad", (a(10, 50, 300), indices(90, 10, 50), 90))
 

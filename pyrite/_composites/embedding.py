@@ -201,6 +201,9 @@ def embedding_bag(
     if max_norm is not None:
         with no_grad():
             F.embedding_renorm(weight, index, max_norm, norm_type)
+    plain = per_sample_weights is None and padding_idx is None and not scale_grad_by_freq
+    if plain and mode != "max":
+        return F.bag_sum(weight, index, offsets, mode == "mean", include_last_offset)
     how = (scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx)
     return _bags(weight, index, offsets, *how)[0]
 

@@ -92,3 +92,67 @@ def embedding_grad(xp: Any, g: Array, indices: Array, rows: int) -> Array:
 
 
 embedding_grad.vjp(g=lambda F, g, indices: F.embedding(g, indices))
+
+
+# ---- bags
+
+
+def bag_edges(xp: Any, offsets: Any, n: int, include_last: bool) -> Any:
+    """Where bags of `n` indices start, and their end; RuntimeError for offsets out of order."""
+    if offsets.size and offsets[0].item():
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+            f"position 0. However, got {offsets[0].item()}"
+        )
+    starts = offsets[:-1] if include_last else offsets
+    edges = xp.concatenate([starts, xp.full(1, n, starts.dtype)]).astype("int64", copy=False)
+    if offsets.size and (bool((edges[1:] < edges[:-1]).any()) or offsets[-1].item() > n):
+        raise RuntimeError(
+            f"offsets must not decrease and offsets[-1] can not be greater than input's length {n}:"
+            f" got offsets {offsets.tolist()}"
+        )
+    return edges
+
+
+def _bags(xp: Any, edges: Any) -> Any:
+    """The bag of each index, and the size of each bag, at least 1."""
+    sizes = edges[1:] - edges[:-1]
+    places = xp.arange(edges[0].item(), edges[-1].item())
+    return xp.searchsorted(edges, places, side="right") - 1, xp.maximum(sizes, 1)
+
+
+@op(public="", dtypes=("same", "weight"), complex="written")
+def bag_sum(
+    xp: Any, weight: Array, indices: Array, offsets: Array, mean: bool, include_last: bool
+) -> Array:
+    """The sum or mean of the rows of `weight` at the indices (n,) of each bag: (bags, width).
+
+    `offsets` says where each bag starts; the last of them is no bag where it is included.
+    """
+    edges = bag_edges(xp, offsets, indices.shape[0], include_last)
+    bag, sizes = _bags(xp, edges)
+    rows = xp.take(weight, checked_indices(indices, weight.shape[0], "the table"), axis=0)
+    out = embedding_grad.generic(xp, rows[: bag.shape[0]], bag, sizes.shape[0])
+    return out / sizes[:, None].astype(out.real.dtype) if mean else out
+
+
+@op(public="", dtypes=("same", "g"), complex="written")
+def bag_sum_grad(
+    xp: Any, g: Array, indices: Array, offsets: Array, rows: int, mean: bool, include_last: bool
+) -> Array:
+    """Zeros (rows, width) with each bag's row of `g` added at its indices."""
+    bag, sizes = _bags(xp, bag_edges(xp, offsets, indices.shape[0], include_last))
+    each = (g / sizes[:, None].astype(g.real.dtype) if mean else g)[bag]
+    return embedding_grad.generic(xp, each, indices[: bag.shape[0]], rows)
+
+
+bag_sum.vjp(
+    weight=lambda F, g, indices, offsets, weight_shape, mean, include_last: F.bag_sum_grad(
+        g, indices, offsets, weight_shape[0], mean, include_last
+    )
+)
+bag_sum_grad.vjp(
+    g=lambda F, g, indices, offsets, mean, include_last: F.bag_sum(
+        g, indices, offsets, mean, include_last
+    )
+)

@@ -4,6 +4,8 @@ from typing import Any
 
 from . import A, S, samples
 
+_LIST = A((5,), kind="int", values=[0, 2, 2, 1, 3])
+_STARTS = A((4,), kind="int", values=[0, 2, 2, 4])
 _INDICES = A((2, 3), kind="int", values=[[0, 2, 2], [1, 2, 0]])
 
 
@@ -18,6 +20,14 @@ def _embedding_grad(g: Any, indices: Any, rows: int) -> Any:
     return zeros.index_add(0, indices.reshape(-1), g.reshape(-1, *zeros.shape[1:]))
 
 
+def _bag_sum(weight: Any, indices: Any, offsets: Any, mean: bool, last: bool) -> Any:
+    import torch
+
+    mode = "mean" if mean else "sum"
+    bags = torch.nn.functional.embedding_bag
+    return bags(indices, weight, offsets, mode=mode, include_last_offset=last)
+
+
 samples(
     embedding=[
         S(A((4, 3)), _INDICES, torch=_embedding),
@@ -30,6 +40,22 @@ samples(
         S(A((2, 3, 5)), _INDICES, 4, torch=_embedding_grad),
         S(A((2, 3)), _INDICES, 3, torch=_embedding_grad),
         S(A((0, 5)), A((0,), kind="int"), 4, torch=_embedding_grad),
+    ],
+    bag_sum=[
+        S(A((4, 3)), _LIST, _STARTS, True, False, torch=_bag_sum),
+        S(A((4, 3)), _LIST, _STARTS, False, False, torch=_bag_sum),
+        S(
+            A((4, 3)),
+            A((5,), kind="int", values=[0, 2, 2, 1, 3]),
+            A((4,), kind="int", values=[0, 2, 2, 5]),
+            True,
+            True,
+            torch=_bag_sum,
+        ),
+    ],
+    bag_sum_grad=[
+        S(A((4, 3)), _LIST, _STARTS, 4, True, False, torch=None),
+        S(A((3, 3)), _LIST, _STARTS, 5, False, True, torch=None),
     ],
     embedding_share=[S(A((2, 3, 5)), _INDICES, 2, True, torch=None)],
 )

@@ -234,9 +234,11 @@ def plan_for(operands: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...])
     whole = next((s for s, o in zip(steps, operands, strict=True) if o[0] == shape), None)
     order = list(range(ndim))
     if whole is not None:
-        if 0 in [s for s, n in zip(whole, shape, strict=True) if n > 1]:
-            return None  # an expanded operand: which order its result has, NumPy decides
-        long = sorted((d for d in order if shape[d] > 1), key=lambda d: -whole[d])
+        if 0 in [s for s, n in zip(whole, shape, strict=True) if n > 1]:  # it is expanded
+            nested = [[s for s, n in zip(line, shape) if s and n > 1] for line in steps]
+            if any(line != sorted(line, reverse=True) for line in nested):
+                return None
+        long = sorted((d for d in order if shape[d] > 1 and whole[d]), key=lambda d: -whole[d])
         if long != sorted(long):
             if len(long) < ndim:
                 return None

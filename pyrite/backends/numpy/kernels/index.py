@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import Ints, Vector, loop
-from ._registry import F32, F64, I64, Array, empty, kernel, part
+from ._jit import Ints, Matrix, Vector, loop
+from ._registry import F32, F64, I64, Array, empty, kernel, of_kind, part
 from .move import Sizes, as_floats, ordered_copy
 
 BOTH = ("float32", "float64")
@@ -106,6 +106,27 @@ def put(
                     spot = (o * size + r) * inner + first + c
                     v = x[start + c * how[13]]
                     out[spot] = out[spot] + v if how[9] else v
+
+
+@loop(kinds=BOTH)
+def bag_rows(
+    x: Matrix, index: Ints, edges: Ints, mean: bool, out: Matrix, bad: Ints, lo: int, hi: int
+) -> None:  # fmt: skip
+    """The sums or means of the rows of `x` in bags [lo, hi); `bad` as in `take`."""
+    for b in range(lo, hi):
+        to, size = out[b], x.dtype.type(max(edges[b + 1] - edges[b], 1))
+        for k in range(to.size):
+            to[k] = 0
+        for i in range(edges[b], edges[b + 1]):
+            r = index[i]
+            if r < 0 or r >= x.shape[0]:
+                bad[0], r = 1, 0
+            row = x[r]
+            for k in range(to.size):
+                to[k] += row[k]
+        if mean:
+            for k in range(to.size):
+                to[k] /= size
 
 
 def compact(x: Array) -> Array:
@@ -347,3 +368,37 @@ def scatter_sum(
     input: Array, dim: int, index: Array, src: Array, accumulate: bool = True
 ) -> Any:  # fmt: skip
     return scatter(input, dim, index, src, accumulate)
+
+
+@kernel("bag_sum", MIN)
+def bag_sum(
+    weight: Array, indices: Array, offsets: Array, mean: bool, include_last: bool
+) -> Any:  # fmt: skip
+    run, places = of_kind(bag_rows, weight), as_index(indices)
+    starts = as_index(offsets)
+    if run is None or places is None or starts is None or not weight.size:
+        return NotImplemented
+    edges = np.empty(starts.size + (not include_last), I64)
+    edges[: starts.size], edges[-1] = starts, places.size
+    sizes = edges[1:] - edges[:-1]
+    if edges.size < 2 or edges[0] or sizes.min() < 0 or (include_last and starts[-1] > places.size):
+        return NotImplemented
+    bags, work = sizes.size, max(places.size * weight.shape[1], 1)
+    out, bad = empty((bags, weight.shape[1]), weight.dtype), np.zeros(1, I64)
+    run(bags, max(1, part(work) * bags // work), weight, places, edges, mean, out, bad)
+    return NotImplemented if bad[0] else out
+
+
+@kernel("bag_sum_grad", MIN)
+def bag_sum_grad(
+    g: Array, indices: Array, offsets: Array, rows: int, mean: bool, include_last: bool
+) -> Any:
+    starts = offsets[:-1] if include_last else offsets
+    sizes = np.diff(starts, append=indices.size)
+    if g.dtype not in (F32, F64) or not sizes.size or starts[0] or sizes.min() < 0:
+        return NotImplemented
+    if mean:
+        g = g / np.maximum(sizes, 1)[:, None].astype(g.dtype)
+    bag = np.repeat(np.arange(sizes.size), sizes)
+    each = index(np.ascontiguousarray(g), (bag,), (0,), False)
+    return each if each is NotImplemented else embedding_grad(each, indices, rows)
