@@ -108,6 +108,9 @@ def addmm(
 ) -> Tensor:
     """`beta * input + alpha * (mat1 @ mat2)`, input broadcast to (n, m)."""
     check_dims("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
+    fits = tuple(input.shape) == (mat2.shape[1],) and mat1.shape[1] == mat2.shape[0]
+    if fits and beta == alpha == 1 and input.dtype is mat1.dtype:  # one pass
+        return F.linear(mat1, F.permute(mat2, (1, 0)), input)
     return _blend("addmm", input, F.matmul(mat1, mat2), beta, alpha)
 
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _simd as s
+from ._elementwise import BOTH
 from ._jit import Ints, Table, Vector, inline, loop
 from ._registry import F32, I64, Array, empty
-from .matmul import BOTH
 from .winograd import aligned, slots, table
 
 FEW = 8  # channels of a result up to which windows are read in place

@@ -20,7 +20,6 @@ from . import _math as m
 from ._jit import Ints, Loop, Matrix, Vector, loop
 from ._registry import F32, F64, Array, empty, kernel
 
-BOTH = ("float32", "float64")
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS works on one thread
 PANEL = 256  # rows or columns of a panel: BLAS packs the other operand anew for each
 
@@ -46,13 +45,10 @@ def products(
 
 
 class Blas:
-    """The OpenBLAS inside NumPy's wheel: addresses of its gemms, and its thread count."""
+    """The OpenBLAS inside NumPy's wheel: its float64 product's address, and its thread count."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self.gemm = {
-            kind: ctypes.cast(library[f"scipy_cblas_{letter}gemm64_"], ctypes.c_void_p).value
-            for kind, letter in ((F32, "s"), (F64, "d"))
-        }
+        self.gemm = ctypes.cast(library.scipy_cblas_dgemm64_, ctypes.c_void_p).value
         self.set_threads = library.scipy_openblas_set_num_threads64_
         self.get_threads = library.scipy_openblas_get_num_threads64_
 
@@ -102,9 +98,7 @@ def by_blas(a: Array, b: Array, bias: Array | None = None) -> Any:
     plan = np.array([ta, tb, down, across, height, width, depth, rows, cols, step])
     shift = np.empty(0, F64) if bias is None else np.ascontiguousarray(bias)
     chunk = max(1, SMALL // (rows * cols * depth))
-    library.run(
-        products, batch * down * across, chunk, library.gemm[F64], left, right, shift, out, plan
-    )
+    library.run(products, batch * down * across, chunk, library.gemm, left, right, shift, out, plan)
     return out
 
 
