@@ -292,5 +292,5 @@ EXACT = {
     *(MOVES.keys() - ADDING),
 }  # fmt: skip
 # Those that write into their first operand.
-WRITES = {"accumulate", "write", "index_write", "scatter_write"}
+WRITES = {"accumulate", "write", "write_number", "index_write", "scatter_write"}
 EVERY = [(name, i) for name in CASES for i in range(len(CASES[name]))]

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+import pyrite
+
 RNG = np.random.default_rng(5)
 MOVES: dict[str, list[tuple[Any, ...]]] = {}
 ADDING = {
@@ -133,6 +135,10 @@ def orders() -> None:
         add(name, (numbers(50_003), None), (numbers(5, 7, 33), None, True))
     for kind in ("float32", "float64"):
         add("cumsum", (numbers(67, 129, kind=kind), -1), (numbers(5000, kind=kind), 0))
+        add("cumsum", (numbers(9, 67, 33, kind=kind), 1))
+    for kind in ("uint8", "bool", "int64", "float64"):
+        add("cast", (np.abs(numbers(167, 201)).astype(kind), pyrite.float32))
+    add("cast", (numbers(167, 201), pyrite.float64))
 
 
 for _kind in ("float32", "int64", "complex64"):

@@ -20,6 +20,7 @@ from pyrite.backends.numpy.kernels import KERNELS
     ("name", "args"),
     [
         ("write", (numbers(200, 167).T[:, :40],)),
+        ("write_number", (0.3,)),
         ("index_write", (numbers(40, 200), [np.arange(40)[::-1].copy()], (0,), False)),
         ("index_write", (numbers(300, 200), [RNG.integers(-40, 40, 300)], (0,), True)),
         ("scatter_write", (1, RNG.integers(0, 200, (40, 200)), numbers(40, 200), True)),

@@ -100,13 +100,18 @@ def smooth_l1_loss(
     warn_sizes(input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    gap = F.abs(F.sub(input, target))
     if beta == 0:
-        return reduced(gap, reduction, size_average, reduce)
-    near = F.mul(_square(gap), 0.5 / beta)
-    return reduced(
-        F.where(F.lt(gap, beta), near, F.sub(gap, 0.5 * beta)), reduction, size_average, reduce
-    )
+        return reduced(F.abs(F.sub(input, target)), reduction, size_average, reduce)
+    loss = _huber(input, target, beta)
+    loss = loss if beta == 1 else F.mul(loss, 1.0 / beta)
+    return reduced(loss, reduction, size_average, reduce)
+
+
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
+    """c (d - c / 2) for the difference d and what it is when limited to delta."""
+    gap = F.sub(input, target)
+    near = F.clamp(gap, -delta, delta)
+    return F.mul(near, F.sub(gap, near, alpha=0.5))
 
 
 @composite(public="n")
@@ -118,10 +123,7 @@ def huber_loss(
     warn_sizes(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    gap = F.abs(F.sub(input, target))
-    far = F.mul(F.sub(gap, 0.5 * delta), delta)
-    loss = F.where(F.le(gap, delta), F.mul(_square(gap), 0.5), far)
-    return _weighted(loss, weight, reduction)
+    return _weighted(_huber(input, target, delta), weight, reduction)
 
 
 @composite(public="n")

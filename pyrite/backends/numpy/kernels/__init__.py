@@ -14,7 +14,7 @@ from ._registry import KERNELS as KERNELS
 
 FAMILIES = (
     "pointwise", "reduce", "softmax", "loss", "normalization", "pool", "optim", "matmul", "conv",
-    "sparse", "random", "attention", "rnn", "create", "move", "index", "order",
+    "sparse", "random", "attention", "rnn", "create", "move", "index", "order", "convert",
 )  # fmt: skip
 
 if _jit.available():

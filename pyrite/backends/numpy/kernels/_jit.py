@@ -47,11 +47,13 @@ Doubles: TypeAlias = Array  # a float64 vector
 Ints: TypeAlias = Array  # an int64 vector
 Table: TypeAlias = Array  # an int64 matrix
 Flags: TypeAlias = Array  # a bool vector
+Bytes: TypeAlias = Array  # a uint8 vector
 Place: TypeAlias = int  # lo and hi as unsigned integers: x[i] then needs no test for i < 0
 
 # Dimensions of the arrays among them.
 DIMENSIONS = {
-    "Vector": 1, "Doubles": 1, "Ints": 1, "Flags": 1, "Matrix": 2, "Table": 2, "Cube": 3,
+    "Vector": 1, "Doubles": 1, "Ints": 1, "Flags": 1, "Bytes": 1, "Matrix": 2, "Table": 2,
+    "Cube": 3,
 }  # fmt: skip
 
 LOOPS: list[Loop] = []

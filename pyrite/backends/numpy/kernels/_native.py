@@ -68,6 +68,7 @@ TYPES: dict[str, Callable[[Any], Any]] = {
     "Ints": lambda t: types.int64[::1],
     "Table": lambda t: types.int64[:, ::1],
     "Flags": lambda t: types.boolean[::1],
+    "Bytes": lambda t: types.uint8[::1],
     "Place": lambda t: types.uintp,
     "int": lambda t: types.int64,
     "float": lambda t: types.float64,

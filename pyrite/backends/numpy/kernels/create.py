@@ -26,3 +26,14 @@ def full(size: tuple[int, ...], fill_value: Any, dtype: Any) -> Any:
     else:
         fill_parts[kind is F64](out.size, part(out.size), out.reshape(-1), float(fill_value))
     return out
+
+
+@kernel("write_number", LIGHT)
+def write_number(target: Any, value: Any) -> Any:
+    kind = target.dtype
+    if not (kind is F32 or kind is F64) or type(value) not in (int, float):
+        return NotImplemented
+    if not target.flags.c_contiguous or abs(value) > 3e38:
+        return NotImplemented
+    fill_parts[kind is F64](target.size, part(target.size), target, float(value))
+    return None

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from . import _math as m
 from ._jit import Ints, Vector, loop
 from ._registry import I64, Array, dense, empty, kernel, of_kind, rows
+from .move import ordered_copy
 
 BOTH = ("float32", "float64")
 SHORT = 64  # elements up to which NumPy sorts as fast
@@ -87,8 +90,12 @@ def top_rows(
 @kernel("cumsum", 64)
 def cumsum(input: Array, dim: int) -> Any:
     run = of_kind(cumsum_rows, input)
-    if run is None or not input.ndim or dim not in (-1, input.ndim - 1) or not input.size:
+    if run is None or not -input.ndim <= dim < input.ndim or not input.size:
         return NotImplemented
+    if dim not in (-1, input.ndim - 1):
+        turned = ordered_copy(np.moveaxis(input, dim, -1))
+        out = turned if turned is NotImplemented else cumsum(turned, -1)
+        return out if out is NotImplemented else ordered_copy(np.moveaxis(out, -1, dim))
     out, width = empty(input.shape, input.dtype), input.shape[-1]
     n = input.size // width
     run(n, -(-rows(n, width) // 4) * 4, input, width, out)
