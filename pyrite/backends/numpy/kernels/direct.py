@@ -23,7 +23,8 @@ from ._jit import Ints, Table, Vector, inline, loop
 from ._registry import F32, I64, Array, empty
 from .winograd import aligned, slots, table
 
-FEW = 8  # channels of a result up to which windows are read in place
+FEW = 12  # channels of a result up to which windows are read in place
+TILE = 8  # channels that a product takes at a time
 PIXELS = 128  # positions that a product has at most, of several images if need be
 DEEP = 512  # elements of a window that are columns at a time, at most
 RUN = 1024  # positions of a part where windows are single elements
@@ -170,15 +171,17 @@ def copy(
     planes: Vector, at: int, window: Ints, sources: Ints, spots: Ints, to: int
 ) -> None:  # fmt: skip
     """One vector of positions of each element of a window, from its pieces in the planes."""
-    lanes = s.lanes(planes)
-    if sources.size == 1:
-        at += sources[0]
+    lanes, count = s.lanes(planes), sources.size
+    one, last = at + sources[0], at + sources[count - 1]
+    if count <= 2:  # no loop in the loop, which costs as much
         for d in range(window.size):
-            s.move(planes, at + window[d], planes, to + d * lanes)
+            s.move(planes, one + window[d], planes, to + d * lanes)
+            if count == 2:
+                s.move(planes, last + window[d], planes, to + d * lanes + spots[1])
         return
     for d in range(window.size):
         source = at + window[d]
-        for i in range(sources.size):
+        for i in range(count):
             s.move(planes, source + sources[i], planes, to + spots[i])
         to += lanes
 
@@ -468,7 +471,7 @@ def run(p: Shape, x: Array, w: Array, bias: Array | None, back: bool, out: Array
     parts, room, tables = columns_plan(p, lanes, back)
     if back and p.batch * prod(p.out) >= PIXELS:  # a channel's weights lie far apart
         swapped = empty(w.shape, x.dtype)
-        swap[double](p.groups * p.inputs, FEW, w.reshape(-1), p.outputs, p.inputs, prod(p.kernel),
+        swap[double](p.groups * p.inputs, TILE, w.reshape(-1), p.outputs, p.inputs, prod(p.kernel),
                      swapped.reshape(-1))  # fmt: skip
         w, tables = swapped, _swapped(p, lanes)
     results_of_columns[double](
@@ -497,7 +500,7 @@ def columns_plan(p: Shape, lanes: int, back: bool) -> tuple[int, int, tuple[Arra
     spots = position[first]
     starts = np.searchsorted(spots, np.arange(0, pitch + 1, lanes)).astype(I64)
     parts, chunk = -(-units // block) * p.groups, min(DEEP, int(c.phases[:, 3].max()))
-    piece = _up(-(-rows // max(1, PARTS // parts)), FEW)
+    piece = _up(-(-rows // max(1, PARTS // parts)), TILE)
     pieces = -(-rows // piece)
     cut = np.array([*c.cut, units, block, pieces, piece, chunk, pitch, not back], I64)
     room = block * int(c.cut[7]) + chunk * pitch + lanes + piece * pitch
