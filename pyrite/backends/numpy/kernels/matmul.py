@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def by_blas(a: Array, b: Array, bias: Array | None = None) -> Any:
     height, batch = (a.shape[-2], prod(front)) if front else (prod(a.shape[:-1]), 1)
     if library is None or batch * height * width * depth <= SMALL or a.shape[-1] != depth:
         return NotImplemented
-    if not (a.dtype is F64 and b.dtype is F64 and _fits(bias, F64, width)):
+    if not (a.dtype is F64 and b.dtype is F64 and (bias is None or _fits(bias, F64, width))):
         return NotImplemented
     (left, ta), (right, tb) = _plain(a), _plain(b)
     out = empty((*a.shape[:-1], width), F64)
@@ -100,10 +100,6 @@ def by_blas(a: Array, b: Array, bias: Array | None = None) -> Any:
     chunk = max(1, SMALL // (rows * cols * depth))
     library.run(products, batch * down * across, chunk, library.gemm, left, right, shift, out, plan)
     return out
-
-
-def _fits(bias: Array | None, kind: np.dtype[Any], width: int) -> bool:
-    return bias is None or (bias.dtype is kind and bias.shape == (width,))
 
 
 def _plain(x: Array) -> tuple[Array, bool]:
@@ -122,50 +118,66 @@ def _rows(x: Array) -> tuple[Array, bool]:
     return (x.T, True) if x.ndim == 2 and flags.f_contiguous else (np.ascontiguousarray(x), False)
 
 
+def _fits(bias: Array, kind: np.dtype[Any], width: int) -> bool:
+    return bias.dtype is kind and bias.shape == (width,)
+
+
+Sizes = tuple[tuple[int, ...], tuple[int, int, int, int]]
+
+
+@lru_cache(1024)
+def _sizes(a: tuple[int, ...], b: tuple[int, ...]) -> Sizes | None:
+    """Of a @ b the shape, and what `_gemm.product` takes; None for what it does not serve."""
+    *front, depth, width = b if len(b) > 1 else (0, 0)
+    if len(a) < 2 or a[-1] != depth or (front and a[:-2] != b[:-2]) or not prod(a) * width:
+        return None
+    rows = a[-2] if front else prod(a[:-1])
+    return (*a[:-1], width), (prod(front), rows, width, depth)
+
+
+@lru_cache(1024)
+def _layer_sizes(a: tuple[int, ...], weight: tuple[int, ...]) -> Sizes | None:
+    return _sizes(a, weight[::-1]) if len(weight) == 2 else None
+
+
+@lru_cache(1024)
+def _weight_sizes(grad: tuple[int, ...], a: tuple[int, ...]) -> Sizes | None:
+    if len(grad) < 2 or len(a) < 2:
+        return None
+    return _sizes((grad[-1], prod(grad[:-1])), (prod(a[:-1]), a[-1]))
+
+
 @kernel("matmul")
 def matmul(input: Array, other: Array) -> Any:
-    if input.ndim < 2 or other.ndim < 2:
-        return NotImplemented
-    *front, depth, width = other.shape
-    if (front and input.shape[:-2] != other.shape[:-2]) or input.shape[-1] != depth:
+    if (sizes := _sizes(input.shape, other.shape)) is None:
         return NotImplemented
     if input.dtype is not F32 or other.dtype is not F32:
         return by_blas(input, other)
-    shape = (*input.shape[:-1], width)
-    if not input.size or not width:
-        return NotImplemented
-    if not front:
-        sizes = 1, input.size // depth, width, depth
-        return _gemm.product(*_rows(input), *_rows(other), None, shape, sizes)
-    sizes = prod(front), input.shape[-2], width, depth
-    return _gemm.product(*_plain(input), *_plain(other), None, shape, sizes)
+    lay = _rows if other.ndim == 2 else _plain
+    return _gemm.product(*lay(input), *lay(other), None, *sizes)
 
 
 @kernel("linear")
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Any:
-    if input.ndim < 2 or weight.ndim != 2:
+    if (sizes := _layer_sizes(input.shape, weight.shape)) is None:
         return NotImplemented
     if input.dtype is not F32 or weight.dtype is not F32:
         return by_blas(input, weight.T, bias)
-    (width, depth), shape = weight.shape, input.shape
-    if shape[-1] != depth or not input.size or not width or not _fits(bias, F32, width):
-        return NotImplemented
-    (x, tx), (w, turned) = _rows(input), _rows(weight)
     if bias is not None:
-        bias = np.ascontiguousarray(bias)
-    sizes = 1, input.size // depth, width, depth
-    return _gemm.product(x, tx, w, not turned, bias, (*shape[:-1], width), sizes)
+        if not _fits(bias, F32, weight.shape[0]):
+            return NotImplemented
+        if not bias.flags.c_contiguous:
+            bias = np.ascontiguousarray(bias)
+    (x, turned), (w, straight) = _rows(input), _rows(weight)
+    return _gemm.product(x, turned, w, not straight, bias, *sizes)
 
 
 @kernel("linear_grad_weight")
 def linear_grad_weight(grad: Array, input: Array) -> Any:
-    if grad.ndim < 2 or not grad.size or not input.size:
-        return NotImplemented
-    height, width = shape = grad.shape[-1], input.shape[-1]
-    depth = grad.size // height
-    if input.size != depth * width:
+    if (sizes := _weight_sizes(grad.shape, input.shape)) is None:
         return NotImplemented
     if grad.dtype is not F32 or input.dtype is not F32:
-        return by_blas(grad.reshape(-1, height).T, input.reshape(-1, width))
-    (g, turned), (x, tx) = _rows(grad), _rows(input)
-    return _gemm.product(g, not turned, x, tx, None, shape, (1, height, width, depth))
+        grad, input = (x.reshape(-1, x.shape[-1]) for x in (grad, input))
+        return by_blas(grad.T, input)
+    (g, straight), (x, turned) = _rows(grad), _rows(input)
+    return _gemm.product(g, not straight, x, turned, None, *sizes)
