@@ -193,3 +193,20 @@ def test_elastic_displacement_moves_all(torchvision: Any, dtype: Any) -> None:
         expected = elastic(b, from_numpy(field), fill=0.5)
         tolerance = 1e-4 if a.dtype.is_floating_point else 1
         np.testing.assert_allclose(moved.numpy(), expected.numpy(), atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rotate", "resize", "perspective", "adjust_saturation", "adjust_contrast", "gaussian_blur"],
+)
+def test_gradients_flow_through_functions_of_floating_tensors(name: str) -> None:
+    given = {
+        "rotate": (30, InterpolationMode.BILINEAR), "resize": ([5, 4],), "adjust_saturation": (1.3,),
+        "perspective": ([[0, 0], [6, 0], [6, 5], [0, 5]], [[1, 0], [6, 1], [5, 5], [0, 4]]),
+        "adjust_contrast": (0.7,), "gaussian_blur": (3,),
+    }[name]  # fmt: skip
+    start = np.random.default_rng(0).uniform(0.2, 0.8, (3, 6, 7))
+    image = pyrite.from_numpy(start).requires_grad_()
+    assert pyrite.autograd.gradcheck(
+        lambda x: getattr(functional, name)(x, *given), image, atol=1e-3, fast_mode=True
+    )

@@ -6,17 +6,24 @@ from bisect import bisect
 from collections.abc import Sequence
 from itertools import accumulate
 
-from ... import float32, rand, randint, randperm
+from ... import float32, rand, randperm
 
 
 def uniform(low: float, high: float) -> float:
     """A number from `low` to `high`."""
-    return low + (high - low) * float(rand((), dtype=float32).item())
+    number: float = rand((), dtype=float32).item()
+    return low + (high - low) * number
+
+
+def uniforms(n: int) -> list[float]:
+    """So many numbers from 0 to 1, by one call."""
+    numbers: list[float] = rand(n, dtype=float32).tolist()
+    return numbers
 
 
 def integer(low: int, high: int) -> int:
     """A whole number from `low` to below `high`."""
-    return int(randint(low, high, ()).item())
+    return low + int(uniform(0.0, 1.0) * (high - low))  # numbers are below 1 by at least 2**-24
 
 
 def chance(p: float) -> bool:

@@ -108,15 +108,19 @@ def geometric(
 def kernel(function: Any, *kinds: type, every: bool = False) -> Callable[[Call], Call]:
     """Register what serves `kinds`: it gets the arguments that it names, or `every` one by name."""
     signature = inspect.signature(function)
+    _, *parameters = signature.parameters.values()
+    names = [parameter.name for parameter in parameters]
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def register(of: Call) -> Call:
-        names = list(signature.parameters if every else inspect.signature(of).parameters)[1:]
+        wanted = names if every else list(inspect.signature(of).parameters)[1:]
 
         @functools.wraps(of)
         def call(inpt: Any, *args: Any, **kwargs: Any) -> Any:
-            given = signature.bind(inpt, *args, **kwargs)
-            given.apply_defaults()
-            return of(inpt, **{name: given.arguments[name] for name in names})
+            given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+            if len(given) != len(names) or len(args) + len(kwargs) > len(names):
+                signature.bind(inpt, *args, **kwargs)  # raises TypeError
+            return of(inpt, **{name: given[name] for name in wanted})
 
         KERNELS[function].update(dict.fromkeys(kinds, call))
         return of

@@ -28,7 +28,8 @@ class _OfOne(Transform):
         if not check_type(img, self._transformed_types):
             known = [_NAMES[kind] for kind in self._transformed_types if kind in _NAMES]
             raise TypeError(f"{type(self).__name__}() takes {' or '.join(known)}. Got {type(img)}")
-        return super().forward(img)
+        self.check_inputs([img])
+        return self.transform(img, self.make_params([img])) if self._happens() else img
 
     def _call_kernel(self, functional: Any, inpt: Any, *args: Any, **kwargs: Any) -> Any:
         return functional(inpt, *args, **kwargs)

@@ -120,10 +120,10 @@ def normalize(
             f"{image.shape}"
         )
     centre, spread = (as_tensor(v, dtype=image.dtype, device=image.device) for v in (mean, std))
-    if (spread == 0).any():
+    if 0 in (std if isinstance(std, list | tuple) else spread.flatten().tolist()):
         raise ValueError("std evaluated to zero, leading to division by zero.")
     centre, spread = (t.reshape(-1, 1, 1) if t.ndim == 1 else t for t in (centre, spread))
-    return image.sub_(centre).div_(spread) if inplace else (image - centre).div_(spread)
+    return image.sub_(centre).div_(spread) if inplace else (image - centre) / spread
 
 
 # ---- blur and noise
@@ -225,7 +225,7 @@ def gaussian_noise(
 def erase(image: Tensor, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Tensor:
     """The image with `v` (a number, or broadcast to (C, h, w)) in the box from row i, column j."""
     out = image if inplace else image.clone()
-    out[..., i : i + h, j : j + w] = v.to(image.dtype) if isinstance(v, Tensor) else v
+    out[..., i : i + h, j : j + w] = v.to(image.device, image.dtype) if isinstance(v, Tensor) else v
     return out
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image as pillow
 
 from .... import Tensor, distributions, ones, rand, randint
-from ...._trees import flatten
 from ..._pillow import pil_to_tensor, to_pil_image
 from ...tv_tensors import BoundingBoxes, KeyPoints, Mask, TVTensor, wrap
 from .._color import (
@@ -114,25 +113,26 @@ class Augmentation(Transform):
         """The image of size (height, width), changed; each subclass defines it."""
         raise NotImplementedError
 
-    def forward(self, *inputs: Any) -> Any:
-        flat, build = flatten(inputs if len(inputs) > 1 else inputs[0])
-        places = []
-        for i, (inpt, yes) in enumerate(zip(flat, self._needs_transform_list(flat), strict=True)):
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        chosen = self._needs_transform_list(flat_inputs)
+        images = 0
+        for inpt, yes in zip(flat_inputs, chosen, strict=True):
             if isinstance(inpt, BoundingBoxes | KeyPoints | Mask):
                 raise TypeError(
                     f"Inputs of type {type(inpt).__name__} are not supported by "
                     f"{type(self).__name__}()"
                 )
-            if yes and check_type(inpt, IMAGES):
-                places.append(i)
-        if len(places) != 1:
+            images += yes and check_type(inpt, IMAGES)
+        if images != 1:
             raise TypeError(
-                f"{type(self).__name__}() takes a sample with one image or video, found "
-                f"{len(places)}"
+                f"{type(self).__name__}() takes a sample with one image or video, found {images}"
             )
-        height, width = get_size(flat[places[0]])
-        flat[places[0]] = self.augment(flat[places[0]], (height, width))
-        return build(iter(flat))
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        if not check_type(inpt, IMAGES):
+            return inpt
+        height, width = get_size(inpt)
+        return self.augment(inpt, (height, width))
 
     def _step(self, image: Any, name: str, magnitude: float) -> Any:
         how = {"interpolation": self.interpolation, "fill": fill_for(self.fill, type(image))}

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from PIL import Image as pillow
 
-from .... import Tensor, cat, rand, tensor
+from .... import Tensor, cat, rand
 from ...ops import box_iou
 from ...tv_tensors import BoundingBoxes, Image, KeyPoints, Mask
-from .._draw import integer, uniform
+from .._draw import integer, uniform, uniforms
 from .._geometry import (
     borders,
     center_crop,
@@ -168,13 +168,14 @@ def random_box(
     """
     rows, columns = size
     for _ in range(10):
-        area = rows * columns * uniform(*scale)
-        aspect = math.exp(uniform(math.log(ratio[0]), math.log(ratio[1])))
+        size_of, shape_of, down, right = uniforms(4)
+        area = rows * columns * (scale[0] + (scale[1] - scale[0]) * size_of)
+        aspect = ratio[0] * (ratio[1] / ratio[0]) ** shape_of
         long, short = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         height, width = (short, long) if wide else (long, short)
         fits = 0 < height <= rows and 0 < width <= columns
         if fits if wide else (height < rows and width < columns):
-            top, left = integer(0, rows - height + 1), integer(0, columns - width + 1)
+            top, left = int(down * (rows - height + 1)), int(right * (columns - width + 1))
             return top, left, height, width
     return None
 
@@ -413,7 +414,7 @@ class RandomIoUCrop(Transform):
         )
         x, y = ((edges[:, :2] + edges[:, 2:]) * 0.5).unbind(-1)
         kept = (left < x) & (x < left + width) & (top < y) & (y < top + height)
-        part = tensor([[left, top, left + width, top + height]], dtype=edges.dtype)
+        part = edges.new_tensor([[left, top, left + width, top + height]])
         if not kept.any() or float(box_iou(edges[kept], part).max()) < least:
             return None
         return {"box": (top, left, height, width), "kept": kept}

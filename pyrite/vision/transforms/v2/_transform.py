@@ -105,7 +105,7 @@ class Sometimes(Transform):
 
 def check_type(obj: Any, types_or_checks: Kinds) -> bool:
     """Whether an object is of one of the types, or fulfils one of the predicates."""
-    return any(isinstance(obj, t) if isinstance(t, type) else bool(t(obj)) for t in types_or_checks)
+    return any(isinstance(obj, t) if isinstance(t, type) else t(obj) for t in types_or_checks)
 
 
 def has_any(flat_inputs: list[Any], *types_or_checks: Any) -> bool:
