@@ -201,7 +201,8 @@ def test_elastic_displacement_moves_all(torchvision: Any, dtype: Any) -> None:
 )
 def test_gradients_flow_through_functions_of_floating_tensors(name: str) -> None:
     given = {
-        "rotate": (30, InterpolationMode.BILINEAR), "resize": ([5, 4],), "adjust_saturation": (1.3,),
+        "rotate": (30, InterpolationMode.BILINEAR), "resize": ([5, 4],),
+        "adjust_saturation": (1.3,),
         "perspective": ([[0, 0], [6, 0], [6, 5], [0, 5]], [[1, 0], [6, 1], [5, 5], [0, 4]]),
         "adjust_contrast": (0.7,), "gaussian_blur": (3,),
     }[name]  # fmt: skip

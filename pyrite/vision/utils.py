@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from .. import Tensor, frombuffer, no_grad, stack, tensor, uint8
+from .. import Tensor, no_grad, stack, tensor, uint8
 from .. import bool as boolean
+from ._pillow import pil_to_tensor, to_pil_image
 
 __all__ = [
     "draw_bounding_boxes", "draw_keypoints", "draw_segmentation_masks", "make_grid", "save_image",
@@ -90,8 +91,7 @@ def save_image(
         **kwargs: go to `make_grid`.
     """
     grid = make_grid(tensor, **kwargs)
-    levels = grid.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(uint8)
-    Image.fromarray(levels.contiguous().cpu().numpy()).save(fp, format=format)
+    to_pil_image(grid.mul(255).add(0.5).clamp(0, 255).to(uint8)).save(fp, format=format)
 
 
 def _checked(image: Any, channels: tuple[int, ...]) -> Tensor:
@@ -109,14 +109,11 @@ def _checked(image: Any, channels: tuple[int, ...]) -> Tensor:
 def _to_pillow(image: Tensor) -> Image.Image:
     if image.is_floating_point():
         image = image.mul(255.999)  # as torchvision converts: 1.0 is 255, steps are equal
-    levels = image.to(uint8).expand(3, -1, -1).permute(1, 2, 0)
-    return Image.fromarray(levels.contiguous().cpu().numpy())
+    return to_pil_image(image.to(uint8).expand(3, -1, -1))
 
 
 def _from_pillow(drawn: Image.Image, like: Tensor) -> Tensor:
-    size = (drawn.height, drawn.width, 3)
-    out = frombuffer(bytearray(drawn.tobytes()), dtype=uint8).reshape(size).permute(2, 0, 1)
-    out = out.contiguous().to(like.device)
+    out = pil_to_tensor(drawn).to(like.device)
     return out.to(like.dtype) / 255 if like.is_floating_point() else out
 
 
