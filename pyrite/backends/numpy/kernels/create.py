@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ._elementwise import BOTH, LIGHT
-from ._jit import Scalar, Vector, loop
+from ._jit import Place, Scalar, Vector, loop
 from ._registry import F32, F64, empty, kernel, part
 
 
 @loop(kinds=BOTH)
-def fill_parts(out: Vector, value: Scalar, lo: int, hi: int) -> None:
+def fill_parts(out: Vector, value: Scalar, lo: Place, hi: Place) -> None:
     for i in range(lo, hi):
         out[i] = value
 

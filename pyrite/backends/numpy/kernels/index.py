@@ -74,10 +74,12 @@ def put(
     for p in range(lo, hi):
         o, first = p // how[1], p % how[1] * how[2]
         last = min(first + how[2], inner)
-        if how[10]:
-            for r in range(size):
-                row = out[(o * size + r) * inner + first : (o * size + r) * inner + last]
-                for c in range(row.size):
+        if how[10]:  # whole rows lie side by side
+            lines, wide = (1, size * inner) if how[1] == 1 else (size, last - first)
+            for r in range(lines):
+                start = (o * size + r) * inner + first
+                row = out[start : start + wide]
+                for c in range(wide):
                     row[c] = 0
         for i in range(how[0]):
             at = o * how[3] + i * how[4] + first * how[5]

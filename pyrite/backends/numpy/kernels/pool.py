@@ -11,7 +11,7 @@ from ._jit import Cube, Matrix, Table, loop
 from ._math import ZERO
 from ._registry import F32, I64, Array, dense, empty, kernel, rows
 
-MIN = 1024
+MIN = 64
 Sizes = tuple[int, ...]
 LOWEST = np.float32(-np.inf)
 
