@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,16 +49,16 @@ def cross_entropy_rows(
 
 @loop("contract")
 def cross_entropy_grad_rows(
-    scale: Vector, x: Matrix, target: Ints, weight: Vector, ignore: int, smoothing: float,
-    log_sums: Vector, out: Matrix, lo: int, hi: int,
+    scale: Vector, divisor: float, x: Matrix, target: Ints, weight: Vector, ignore: int,
+    smoothing: float, log_sums: Vector, out: Matrix, lo: int, hi: int,
 ) -> None:  # fmt: skip
-    """Per row scale * d(loss)/d(logits); `scale` has one element or one per row."""
+    """Per row scale / divisor * d(loss)/d(logits); `scale` has one element or one per row."""
     classes = x.shape[1]
     even = np.float32(smoothing / classes)
     all_weights = np.float32(m.total(weight))
     for r in range(lo, hi):
         row, into, label = x[r], out[r], target[r]
-        factor = scale[r] if scale.size > 1 else scale[0]
+        factor = np.float32((scale[r] if scale.size > 1 else scale[0]) / divisor)
         own = ZERO
         if label != ignore:
             own = np.float32(1 - smoothing) * weight[label]
@@ -90,8 +91,10 @@ def _covers(input: Array, target: Array, weight: Array | None) -> bool:
     )
 
 
-def _weight(weight: Array | None, classes: int) -> Array:
-    return np.ones(classes, F32) if weight is None else weight
+@lru_cache(8)
+def ones(classes: int) -> Array:
+    """Weights where none are given."""
+    return np.ones(classes, F32)
 
 
 @kernel("cross_entropy_index", MIN)
@@ -106,10 +109,11 @@ def cross_entropy_index(
     if not _covers(input, target, weight):
         return NotImplemented
     n, classes = input.shape
+    weight = ones(classes) if weight is None else weight
     losses, weights, log_sums = np.empty(n), np.empty(n), np.empty(n, F32)
     cross_entropy_rows(
-        n, rows(n, 2 * classes), input, target, _weight(weight, classes), ignore_index,
-        float(label_smoothing), losses, weights, log_sums,
+        n, rows(n, 2 * classes), input, target, weight, ignore_index, float(label_smoothing),
+        losses, weights, log_sums,
     )  # fmt: skip
     total = weights.sum()
     if total != total:  # a label out of range: the generic kernel names it
@@ -133,14 +137,15 @@ def cross_entropy_index_grad(
 ) -> Any:
     if not _covers(input, target, weight) or not dense(grad):
         return NotImplemented
-    n, classes = input.shape
+    (n, classes), out, total = input.shape, like(input), 1.0
     if reduction == "mean":
-        kept = target != ignore_index
-        total = kept.sum() if weight is None else weight[target[kept]].sum(dtype=float)
-        grad = np.asarray(grad / total, F32)
-    out = like(input)
+        if weight is None:
+            total = float(n - np.count_nonzero(target == ignore_index))
+        else:
+            total = float(weight[target[target != ignore_index]].sum(dtype=float))
     cross_entropy_grad_rows(
-        n, rows(n, 2 * classes), grad.reshape(-1), input, target, _weight(weight, classes),
-        ignore_index, float(label_smoothing), log_sum_exp, out,
+        n, rows(n, 2 * classes), grad.reshape(-1), total, input, target,
+        ones(classes) if weight is None else weight, ignore_index, float(label_smoothing),
+        log_sum_exp, out,
     )  # fmt: skip
     return out
