@@ -276,9 +276,9 @@ class Tensor:
         explain: bool = False,
     ) -> None:
         """Accumulate into `.grad` of the leaves the gradient of this tensor (see `autograd`)."""
-        from .autograd import engine
+        from .autograd.engine import backward
 
-        engine.backward(self, gradient, retain_graph, create_graph, None, inputs, explain)
+        backward(self, gradient, retain_graph, create_graph, None, inputs, explain)
 
     def detach(self) -> Tensor:
         """The same memory without history; in-place writes are seen (and counted) by both."""

@@ -262,11 +262,23 @@ def _roots(
 
 def start(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
     """Run a walk from edges with their gradients."""
-    stack = modes.state.stack if walk.tensors else ()
-    with modes.below(stack), modes.set_grad_enabled(walk.record):
-        for edge, seed in pairs:
-            walk.deliver((edge,), (seed,))
-        walk.run()
+    state = modes.state
+    if walk.tensors or state.stack:
+        stack = state.stack if walk.tensors else ()
+        with modes.below(stack), modes.set_grad_enabled(walk.record):
+            _run(walk, pairs)
+        return
+    before, state.mode = state.mode, modes.PLAIN
+    try:
+        _run(walk, pairs)
+    finally:
+        state.mode = before
+
+
+def _run(walk: Walk, pairs: Sequence[tuple[Edge, Any]]) -> None:
+    for edge, seed in pairs:
+        walk.deliver((edge,), (seed,))
+    walk.run()
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -310,9 +322,15 @@ def backward(
                 accumulate(tensor, grad, create_graph)
         return
     start(walk, pairs)
+    del pairs
+    plain = not (walk.tensors or modes.state.stack)
     while walk.pending:
         leaf, raw = walk.pending.popitem()
-        if leaf._requires_grad:
+        if not leaf._requires_grad:
+            continue
+        if plain and leaf._grad is None and leaf.hooks is None:
+            leaf._grad = Tensor(raw if _is_lone(raw) else SPACES[type(raw)].clone(raw))
+        else:
             out = walk.finish_leaf(leaf, raw)
             del raw
             accumulate(leaf, out, create_graph)
@@ -431,34 +449,39 @@ def accumulate(tensor: Tensor, grad: Tensor, create_graph: bool) -> None:
 
 def _own(grad: Tensor) -> Tensor:
     """A gradient whose memory nobody shares: itself if that is certain, else a copy."""
-    array = grad.array
-    if _LONE and grad.storage is None and _is_whole(array) and sys.getrefcount(array) <= _LONE:
+    if grad.storage is None and _is_lone(grad.array):
         return grad
     with modes.no_grad():
         out: Tensor = F.clone(grad)
     return out
 
 
-def _is_whole(array: Any) -> bool:
-    """Whether nobody else has the memory: it is the array's own or from its backend's pool.
+def _is_lone(array: Any) -> bool:
+    """Whether only the caller holds the array, in one place, and nobody else its memory.
 
-    So it is for a reshaped result, if nobody else holds what it was reshaped from.
+    The memory is the array's own or from its backend's pool. So it is for a reshaped result, if
+    nobody else holds what it was reshaped from.
     """
+    if sys.getrefcount(array) > _LONE or not array.flags.c_contiguous:
+        return False
     base: Any = getattr(array, "base", None)
     if type(base) is type(array) and base.nbytes == array.nbytes:
         if sys.getrefcount(base) > _LONE:
             return False
         base = base.base
-    return (base is None or hasattr(base, "pooled")) and bool(array.flags.c_contiguous)
+    return base is None or hasattr(base, "pooled")
 
 
 def _calibrate() -> int:
-    """The refcount of an array that only a Tensor and one local hold; 0 turns the check off."""
+    """The refcount in `_is_lone` of what one local of its caller holds; 0 turns the check off."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return 0
-    probe = Tensor(bytearray(1))
-    array = probe.array
-    return sys.getrefcount(array)
+
+    def probe(array: Any) -> int:
+        return sys.getrefcount(array)
+
+    lone = bytearray(1)
+    return probe(lone)
 
 
 _LONE = _calibrate()
