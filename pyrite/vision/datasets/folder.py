@@ -75,7 +75,9 @@ def _files(folder: str) -> Iterator[str]:
 def pil_loader(path: Root) -> Image.Image:
     """The image in a file, in RGB; OSError where it is damaged."""
     with open(path, "rb") as file:
-        return Image.open(file).convert("RGB")
+        image = Image.open(file)
+        image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def palette_loader(path: Root) -> Image.Image:
