@@ -11,6 +11,7 @@ from . import _math as m
 from ._jit import Doubles, Ints, Matrix, Vector, loop
 from ._math import ZERO
 from ._registry import F32, I64, Array, dense, kernel, like, rows
+from .softmax import highest
 
 MIN = 16
 
@@ -24,9 +25,9 @@ def cross_entropy_rows(
     classes = x.shape[1]
     for r in range(lo, hi):
         row, label = x[r], target[r]
-        top, total = m.largest(row), ZERO
+        top, total = highest(row), ZERO
         for j in range(classes):
-            total += m.exp(m.minus(row[j], top))
+            total += m.exp_below(m.minus(row[j], top))
         shift = m.log(total)
         log_sums[r] = top + shift
         losses[r], weights[r] = 0.0, 0.0
@@ -68,7 +69,7 @@ def cross_entropy_grad_rows(
             continue
         spread = factor * (own + even * all_weights)
         for j in range(classes):
-            into[j] = m.exp(row[j] - log_sums[r])
+            into[j] = m.exp_below(row[j] - log_sums[r])
         spread /= np.float32(m.total(into))  # what rounding the logarithm left: 1, nearly
         for j in range(classes):
             into[j] *= spread

@@ -7,20 +7,31 @@ from typing import Any
 import numpy as np
 
 from . import _math as m
-from ._jit import Loop, Matrix, Vector, loop
-from ._math import ONE, ZERO
+from . import _simd as s
+from ._jit import Loop, Matrix, Vector, inline, loop
+from ._math import INF, ONE, ZERO
 from ._registry import Array, dense, empty, kernel, like, rows
 from .move import ordered_copy
 from .reduce import layout, turned
+
+
+@inline()
+def highest(row: Vector) -> Any:
+    """The largest element, whole vectors first; a NaN may be passed over: the sum will show it."""
+    vectors = row.size // s.lanes(row)
+    top = s.peak(row, 0, vectors) if vectors else -INF
+    for j in range(vectors * s.lanes(row), row.size):
+        top = row[j] if row[j] > top else top
+    return top
 
 
 @loop("contract", "reassoc")
 def softmax_rows(x: Matrix, out: Matrix, lo: int, hi: int) -> None:
     for r in range(lo, hi):
         source, target = x[r], out[r]
-        top, total = m.largest(source), ZERO
+        top, total = highest(source), ZERO
         for j in range(source.size):
-            e = m.exp(source[j] - top)
+            e = m.exp_below(source[j] - top)
             target[j] = e
             total += e
         scale = ONE / total
@@ -32,9 +43,9 @@ def softmax_rows(x: Matrix, out: Matrix, lo: int, hi: int) -> None:
 def log_softmax_rows(x: Matrix, out: Matrix, lo: int, hi: int) -> None:
     for r in range(lo, hi):
         source, target = x[r], out[r]
-        top, total = m.largest(source), ZERO
+        top, total = highest(source), ZERO
         for j in range(source.size):
-            total += m.exp(source[j] - top)
+            total += m.exp_below(source[j] - top)
         shift = m.log(total)
         for j in range(source.size):
             # Not x - (top + shift): that sum would round away the small term.
