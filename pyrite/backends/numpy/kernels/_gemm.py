@@ -24,7 +24,8 @@ from ._jit import Ints, Loop, Vector, inline, loop
 from ._registry import F32, I64, Array, empty
 
 LANES = 16
-FEW, NARROW = 16, 12  # rows, or columns, up to which dot products are faster than packing
+# Rows, or columns, up to which dot products are faster than packing, if they are as long as this.
+FEW, NARROW, SHORT = 16, 12, 20
 WORK = 1 << 18  # multiply-adds of a part, at least
 MOST = 256  # rows of a part
 PANEL = 48
@@ -162,7 +163,7 @@ def _along(batch: int, height: int, width: int, depth: int) -> Plan:
 def cut(batch: int, height: int, width: int, depth: int, ta: bool, tb: bool) -> Plan:
     """How products are cut."""
     tb = tb or width == 1
-    if tb and not ta and (height <= FEW or width <= NARROW):
+    if tb and not ta and depth >= SHORT and (height <= FEW or width <= NARROW):
         return _along(batch, height, width, depth)
     return _across(batch, height, width, depth, ta, tb)
 
