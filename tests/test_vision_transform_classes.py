@@ -497,6 +497,30 @@ def test_mistakes_are_named(call: Any, error: type[Exception], match: str) -> No
         call()
 
 
+def test_inputs_may_be_named_and_other_names_are_refused() -> None:
+    assert v1.functional.hflip(img=PHOTO).equal(v2.functional.hflip(inpt=PHOTO))
+    assert v1.functional.normalize(tensor=PHOTO, mean=[0.0], std=[1.0]).equal(PHOTO)
+    assert list(inspect.signature(v2.functional.crop).parameters)[:2] == ["inpt", "top"]
+    for call in (
+        lambda: v2.functional.hflip(), lambda: v2.functional.crop(BOX, 1, 2, 3, width=4, depth=5),
+        lambda: v2.functional.crop(BOX, 1, 2), lambda: tv_tensors.Image(PHOTO, size=3),
+        lambda: v2.Identity(3),
+    ):  # fmt: skip
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_pillow_images_of_rare_modes_are_padded() -> None:
+    photo = Image.fromarray(np.ascontiguousarray(PLANES.transpose(1, 2, 0)))
+    for mode in ("1", "L", "LA", "P", "I", "F", "I;16", "RGBA", "CMYK"):
+        image = photo.convert("I" if mode == "I;16" else mode).convert(mode)
+        padded = v1.functional.pad(image, [3, 4], padding_mode="symmetric")
+        assert (padded.mode, padded.size) == (mode, (166, 128))
+        inner = padded.crop((3, 4, 163, 124))
+        assert np.array_equal(np.asarray(inner), np.asarray(image))
+        assert np.array_equal(np.asarray(padded)[4, 2], np.asarray(image)[0, 0])
+
+
 def test_old_names_warn() -> None:
     with pytest.warns(UserWarning, match="deprecated"):
         v2.ToTensor()

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from .. import Tensor, backends, empty, from_numpy, frombuffer, int16, int32, uint8
+from .. import bool as boolean
 from .. import float32 as single
 
 # The types of Pillow's modes, where not uint8; Pillow's modes by channels, the first by default.
@@ -61,7 +62,8 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Image.Image:
     """A tensor (C, H, W) or (H, W), or an array (H, W, C) or (H, W), as a Pillow image.
 
     Floating values from 0 to 1 become 0 to 255 (but for mode F). One channel gives mode L, I, I;16
-    or F by its type, two LA, three RGB, four RGBA, or another `mode` of so many channels.
+    or F by its type, two LA, three RGB, four RGBA, or another `mode` of so many channels. Mode 1
+    takes bool, I;16 also int32.
     TypeError for other inputs and types, ValueError for other shapes and modes.
     """
     if is_array(pic):
@@ -74,6 +76,10 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Image.Image:
     tensor = tensor[:, :, None] if tensor.ndim == 2 else tensor
     if tensor.ndim != 3:
         raise ValueError(f"pic should be 2/3 dimensional. Got {tensor.ndim} dimensions.")
+    if mode == "1" and tensor.dtype is boolean:
+        return to_pil_image(tensor.permute(2, 0, 1).to(uint8) * 255).convert("1")
+    if mode == "I;16" and tensor.dtype is int32:
+        tensor = tensor.to(int16)
     height, width, channels = tensor.shape
     if channels > 4:
         raise ValueError(f"pic should not have > 4 channels. Got {channels} channels.")

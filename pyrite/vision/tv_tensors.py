@@ -28,9 +28,14 @@ class TVTensor(Tensor):
     """
 
     def __new__(
-        cls, data: Any, *, dtype: Any = None, device: Any = None,
-        requires_grad: bool | None = None, **about: Any,
-    ) -> Self:  # fmt: skip
+        cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None
+    ) -> Self:
+        return cls._made(data, dtype, device, requires_grad, {})
+
+    @classmethod
+    def _made(
+        cls, data: Any, dtype: Any, device: Any, requires_grad: bool | None, about: dict[str, Any]
+    ) -> Self:
         if isinstance(data, pillow.Image):
             data = pil_to_tensor(data)
         if requires_grad is None:
@@ -141,8 +146,7 @@ class BoundingBoxes(TVTensor):
         about: dict[str, Any] = {
             "format": box_format(format), "canvas_size": canvas_size, "clamping_mode": clamping_mode
         }  # fmt: skip
-        given: dict[str, Any] = {"dtype": dtype, "device": device, "requires_grad": requires_grad}
-        return super().__new__(cls, data, **given, **about)
+        return cls._made(data, dtype, device, requires_grad, about)
 
     @classmethod
     def _shaped(cls, tensor: Tensor) -> Tensor:
@@ -160,8 +164,7 @@ class KeyPoints(TVTensor):
         cls, data: Any, *, canvas_size: tuple[int, int], dtype: Any = None, device: Any = None,
         requires_grad: bool | None = None,
     ) -> Self:  # fmt: skip
-        given: dict[str, Any] = {"dtype": dtype, "device": device, "requires_grad": requires_grad}
-        return super().__new__(cls, data, **given, canvas_size=canvas_size)
+        return cls._made(data, dtype, device, requires_grad, {"canvas_size": canvas_size})
 
     @classmethod
     def _shaped(cls, tensor: Tensor) -> Tensor:

@@ -73,8 +73,11 @@ def op(image: Callable[Concatenate[Tensor, P], Any]) -> Callable[Concatenate[Any
     """The function whose kernel for tensors this is."""
 
     @functools.wraps(image)
-    def function(inpt: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return find(function, type(inpt))(inpt, *args, **kwargs)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if not args:  # the input by name: `img` or `tensor` in version 1
+            named = [kwargs.pop(name) for name in ("inpt", "img", "tensor") if name in kwargs]
+            args = tuple(named) or (None,)
+        return find(function, type(args[0]))(*args, **kwargs)
 
     def wrapped(inpt: Any, *args: Any, **kwargs: Any) -> Any:
         out = image(inpt.as_plain(), *args, **kwargs)
@@ -82,6 +85,10 @@ def op(image: Callable[Concatenate[Tensor, P], Any]) -> Callable[Concatenate[Any
             return tuple([wrap(part, like=inpt) for part in out])
         return wrap(out, like=inpt)
 
+    signature = inspect.signature(image)
+    first, *others = signature.parameters.values()
+    parameters = [first.replace(name="inpt", annotation=Any), *others]
+    vars(function)["__signature__"] = signature.replace(parameters=parameters)
     KERNELS[function] = {Tensor: image, Image: wrapped, Video: wrapped}
     return function
 

@@ -32,6 +32,9 @@ class Transform(nn.Module):
     # A function of `v2.functional`, and which of the attributes it gets besides the parameters.
     does: ClassVar[tuple[Any, ...]] = ()
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Raise an error for inputs that this transform cannot serve."""
 
