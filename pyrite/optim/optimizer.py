@@ -302,6 +302,8 @@ def _separate(params: Any) -> tuple[list[Any], list[str]]:
 
 def _age(state: State) -> Any:
     """The number of steps made, or how much state there is: what one call has in common."""
+    if not state:
+        return 0
     step = state.get("step")
     return sum(v is not None for v in state.values()) if step is None else int(step)
 
