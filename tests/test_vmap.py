@@ -17,10 +17,10 @@ from pyrite.autograd.batching import loop
 
 # Ops without a rule: one call per example.
 LOOPS = {
-    "as_strided", "bincount", "cross_entropy_index_grad", "cross_entropy_mass", "embedding_share",
-    "gru_layer", "gru_layer_grad", "histogram_counts", "is_member", "lstm_layer",
-    "lstm_layer_grad", "restride", "sampled_matmul", "search_rows", "sparse_matmul", "view_grad",
-    "view_scatter",
+    "as_strided", "bag_sum", "bag_sum_grad", "bincount", "cross_entropy_index_grad",
+    "cross_entropy_mass", "embedding_share", "gru_layer", "gru_layer_grad", "histogram_counts",
+    "is_member", "lstm_layer", "lstm_layer_grad", "restride", "sampled_matmul", "search_rows",
+    "sparse_matmul", "total_norm", "view_grad", "view_scatter",
 }  # fmt: skip
 # Their results' shapes depend on values.
 REFUSED = {"nonzero", "distinct", "bincount"}

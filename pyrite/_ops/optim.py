@@ -360,7 +360,7 @@ def scale_each(xp: Any, arrays: Arrays, factor: Array) -> None:
     _each(rule, arrays)
 
 
-@op(kind="reduce", dtypes="any", complex="written", public="")
+@op(dtypes="any", complex="written", public="")
 def total_norm(xp: Any, arrays: Arrays, ord: float) -> Array:
     """The norm of all arrays as one vector; no derivative."""
     norm = vector_norm.generic

@@ -38,6 +38,13 @@ def norms() -> list[Sample]:
     return calls + [S(A((2,), values=[0.0, 0.0]), 2, gradgrad=False, torch="linalg.vector_norm")]
 
 
+def _total(arrays: list[Any], p: float) -> Any:
+    """The norm of all arrays as one vector."""
+    import torch
+
+    return torch.linalg.vector_norm(torch.cat([a.reshape(-1) for a in arrays]), p)
+
+
 def along(**options: Any) -> list[Sample]:
     """Scans along one dimension."""
     return [
@@ -92,6 +99,14 @@ samples(
     cumprod=[*along(), S(WHOLE, 1), S(ZEROS, 1)],
     logcumsumexp=[*along(), S(A((3,), values=[-math.inf, 0.0, 700.0], grad=False), 0)],
     linear_scan=[S(A((2, 5)), A((2, 5)), 1, r, torch=_scan) for r in (False, True)],
+    total_norm=[
+        S(
+            [A((3, 4), grad=False), A((), grad=False), A((2, 3), layout="T", grad=False)],
+            p,
+            torch=_total,
+        )
+        for p in (1, 2, math.inf)
+    ],
     extreme_indices=[
         S(x, 1, largest, torch=lambda x, d, top: (x.cummax(d) if top else x.cummin(d))[1])
         for x in (X, TIES, NANS, WHOLE)

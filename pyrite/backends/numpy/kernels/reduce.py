@@ -117,9 +117,13 @@ class Layout(NamedTuple):
     channels: bool
 
 
-@lru_cache(maxsize=4096)
 def layout(shape: tuple[int, ...], dim: Any, keepdim: bool) -> Layout | None:
     """The layout of a reduction; None where nothing is reduced, or the dimensions are wrong."""
+    return _layout(shape, tuple(dim) if type(dim) is list else dim, keepdim)
+
+
+@lru_cache(maxsize=4096)
+def _layout(shape: tuple[int, ...], dim: Any, keepdim: bool) -> Layout | None:
     ndim = len(shape)
     whole = dim is None or dim == ()
     dims = range(ndim) if whole else dim if isinstance(dim, tuple) else (dim,)
