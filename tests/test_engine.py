@@ -372,3 +372,13 @@ def test_gradients_cross_devices() -> None:
     (y * pyrite.arange(3.0)).sum().backward()
     assert x.grad.device.type == "strict"
     assert x.grad.tolist() == [0.0, 2.0, 4.0]
+
+
+def test_batch_norm_by_given_statistics_has_second_derivatives() -> None:
+    """PyTorch's backward is one node: a gradient that is linear in `grad` has a graph as well."""
+    x = pyrite.ones(2, 3, requires_grad=True)
+    y = pyrite.nn.functional.batch_norm(x, pyrite.zeros(3), pyrite.ones(3))
+    (gradient,) = pyrite.autograd.grad(y.sum(), x, create_graph=True)
+    assert gradient.requires_grad
+    (second,) = pyrite.autograd.grad(gradient.sum(), x)
+    assert second.tolist() == [[0.0] * 3] * 2

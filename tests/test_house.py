@@ -53,7 +53,7 @@ ALLOWED = {
 
 # Lines of code per area (kernels apart). The plan was 12,000 for all of them together.
 BUDGETS = {
-    "backends": 1_040, "_ops": 5_085, "autograd": 3_390, "_graph": 350, "_composites": 7_185,
+    "backends": 1_040, "_ops": 5_090, "autograd": 3_390, "_graph": 350, "_composites": 7_185,
     "nn": 4_065, "data": 1_190, "optim": 1_680, "distributions": 2_645, "sparse": 995,
     "func": 390, "compiler": 1_460, "library": 240, "testing": 150, "the rest": 3_200,
 }  # fmt: skip

@@ -215,9 +215,11 @@ def _batch_norm_eval_grads(
     rstd = F.rsqrt(F.add(var, eps))
     scale = rstd if weight is None else F.mul(rstd, weight)
     by_input = F.mul(g, F.reshape(scale, shape)) if mask[0] else None
+    if mask[0] and weight is None:
+        by_input = F.depend(by_input, input)  # one node in torch, with a second derivative
     if not any(mask[1:]):
         return by_input, None, None, None, None
-    total = F.sum(g, dims)
+    total = F.depend(F.sum(g, dims), input)
     along = F.mul(F.sum(F.mul(g, F.sub(input, F.reshape(mean, shape))), dims), rstd)
     by_var = F.mul(F.mul(F.mul(along, scale), rstd), -0.5) if mask[2] else None
     by_mean = F.neg(F.mul(total, scale)) if mask[1] else None
