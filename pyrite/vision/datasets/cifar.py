@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from ..._pickle import SafeUnpickler
-from .utils import check_integrity, extract_archive
 from .vision import Change, Root, VisionDataset, split_name
 
 
@@ -87,8 +86,7 @@ class CIFAR10(VisionDataset[tuple[Any, Any]]):
     def download(self) -> None:
         """Download and unpack the archive, unless all files are there."""
         files = [*self.train_list, *self.test_list, [self.meta["filename"], self.meta["md5"]]]
-        if not all(check_integrity(self._batches / name, md5) for name, md5 in files):
-            extract_archive(self._fetch(self.url, self._folder, self.tgz_md5))
+        self._install(self.url, self.tgz_md5, self._batches, files)
 
     def extra_repr(self) -> str:
         return split_name(self.train)

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from .utils import check_integrity, extract_archive, verify_str_arg
-from .vision import Change, Root, VisionDataset
+from .utils import verify_str_arg
+from .vision import Change, PlanarImages, Root
 
 _SIZE = 3 * 96 * 96
 
 
-class STL10(VisionDataset[tuple[Any, Any]]):
+class STL10(PlanarImages):
     """96x96 images of ten kinds of things, and 100,000 without a label, which is then -1.
 
     Item i is a PIL image and its label.
@@ -108,15 +107,4 @@ class STL10(VisionDataset[tuple[Any, Any]]):
     def download(self) -> None:
         """Download and unpack the archive, unless all files are there."""
         files = [*self.train_list, *self.test_list]
-        if not all(check_integrity(self._binary / name, md5) for name, md5 in files):
-            extract_archive(self._fetch(self.url, self._folder, self.tgz_md5))
-
-    def extra_repr(self) -> str:
-        return f"Split: {self.split}"
-
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        image = Image.fromarray(self.data[index].transpose(1, 2, 0))
-        return self._changed(image, int(self.labels[index]))
-
-    def __len__(self) -> int:
-        return len(self.data)
+        self._install(self.url, self.tgz_md5, self._binary, files)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from PIL import Image
 
 from . import _matlab
 from .utils import verify_str_arg
-from .vision import Change, Root, VisionDataset
+from .vision import Change, PlanarImages, Root
 
 
-class SVHN(VisionDataset[tuple[Any, Any]]):
+class SVHN(PlanarImages):
     """32x32 images of digits on houses; digit 0 has label 0, though the files say 10.
 
     Item i is a PIL image and its label.
@@ -75,13 +72,3 @@ class SVHN(VisionDataset[tuple[Any, Any]]):
     def download(self) -> None:
         """Download the file of the split, if it is not there."""
         self._fetch(self.url, self._folder, self.file_md5)
-
-    def extra_repr(self) -> str:
-        return f"Split: {self.split}"
-
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        image = Image.fromarray(self.data[index].transpose(1, 2, 0))
-        return self._changed(image, int(self.labels[index]))
-
-    def __len__(self) -> int:
-        return len(self.data)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+from PIL import Image
+
 from ..._download import fetch, mismatch
 from ...data import Dataset
+from .utils import check_integrity, extract_archive
 
 T_co = TypeVar("T_co", covariant=True)
 Root = str | os.PathLike[str]
@@ -74,6 +78,11 @@ class VisionDataset(Dataset[T_co]):
         name = url.rpartition("/")[2]
         return fetch([url, *(m + name for m in self.mirrors)], folder / name, f"md5:{md5}")
 
+    def _install(self, url: str, md5: str, folder: Path, files: Iterable[Sequence[str]]) -> None:
+        """Download and unpack an archive, unless all its files (name, checksum) are there."""
+        if not all(check_integrity(folder / name, each) for name, each in files):
+            extract_archive(self._fetch(url, self._folder, md5))
+
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__()")
 
@@ -86,6 +95,24 @@ class VisionDataset(Dataset[T_co]):
             lines.append(repr(self.transforms))
         indent = "\n" + " " * self._repr_indent
         return indent.join([f"Dataset {type(self).__name__}", *lines])
+
+
+class PlanarImages(VisionDataset[tuple[Any, Any]]):
+    """Images in one array `data` (N, 3, height, width) with `labels`, of a part named `split`."""
+
+    data: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+    split: str
+
+    def extra_repr(self) -> str:
+        return f"Split: {self.split}"
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        image = Image.fromarray(self.data[index].transpose(1, 2, 0))
+        return self._changed(image, int(self.labels[index]))
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 class StandardTransform:
