@@ -146,13 +146,13 @@ def turned(input: Array, found: Layout | None) -> Any:
     return out if out is NotImplemented else out.reshape(prod(found.shape), -1)
 
 
-def add_up(input: Array, dim: Any, keepdim: bool, mean: bool) -> Any:
-    """The sum or the mean over `dim`."""
+def add_up(input: Array, dim: Any, keepdim: bool, mean: bool, exact: bool = True) -> Any:
+    """The sum or the mean over `dim`; `exact`: few numbers add up in double precision."""
     run = of_kind(sum_rows, input)
     found = None if run is None else layout(input.shape, dim, keepdim)
     if run is None or found is None:
         return NotImplemented
-    shape, few, double = found.shape, input.size <= FEW, input.dtype is F64
+    shape, few, double = found.shape, exact and input.size <= FEW, input.dtype is F64
     if found.channels and not few:
         outer, channels = input.shape[:2]
         n = input.size // (outer * channels)
@@ -161,7 +161,7 @@ def add_up(input: Array, dim: Any, keepdim: bool, mean: bool) -> Any:
         return _columns(out, 1, outer, outer * n if mean else 1, shape)
     if found.sizes is None:
         other = turned(input, found)
-        out = other if other is NotImplemented else add_up(other, 1, False, mean)
+        out = other if other is NotImplemented else add_up(other, 1, False, mean, exact)
         return out if out is NotImplemented else out.reshape(shape)
     outer, n, inner = found.sizes
     count = n if mean else 1
@@ -270,13 +270,17 @@ def sum(input: Array, dim: Any = None, keepdim: bool = False) -> Any:
     return add_up(input, dim, keepdim, False)
 
 
+@lru_cache(maxsize=4096)
+def broadcast_dims(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
+    """The dimensions that broadcasting `size` to `shape` adds or stretches."""
+    lead = len(shape) - len(size)
+    return tuple([i for i, n in enumerate(shape) if i < lead or n != size[i - lead]])
+
+
 @kernel("sum_to_size")
 def sum_to_size(input: Array, size: tuple[int, ...]) -> Any:
-    if input.ndim == 2 and size == input.shape[1:] and input.size and of_kind(sum_columns, input):
-        return _columns(input, 1, len(input), 1, size)  # a bias' gradient
-    lead = input.ndim - len(size)
-    dims = [i for i, n in enumerate(input.shape) if i < lead or n != size[i - lead]]
-    out = add_up(input, tuple(dims), True, False) if dims else NotImplemented
+    dims = broadcast_dims(input.shape, size)
+    out = add_up(input, dims, True, False, False) if dims else NotImplemented
     return out if out is NotImplemented else out.reshape(size)
 
 
